@@ -1,0 +1,53 @@
+/** Every tunable and platform limit, unit in the name, one reason each. */
+
+/** One buffer per Postgres copy: where CPU per byte stops falling (docs/decisions/002). */
+export const COPY_BUFFER_BYTES = 256 * 1024
+/** Record lane: batches stay small enough that a few of them fit the 128 MB of an isolate. */
+export const BATCH_MAX_BYTES = 1024 * 1024
+export const BATCH_MAX_ROWS = 10_000
+
+/** A table below this is one chunk: cutting it costs more than it saves. */
+export const CHUNK_MIN_BYTES = 32 * 1024 * 1024
+/** A chunk above this loses too much work when it is retried. */
+export const CHUNK_MAX_BYTES = 256 * 1024 * 1024
+/** What a resource is cut into, between the two limits above. */
+export const CHUNKS_PER_RESOURCE_AIM = 8
+/** Chunks planned ahead of the copy; the rest is planned when half of them are done. */
+export const PLAN_WINDOW_CHUNKS = 500
+
+/** Tasks of one execution under way at once. */
+export const TASKS_PER_EXECUTION = 4
+/** Executions that may hold a snapshot connection on one source at once. */
+export const EXECUTIONS_PER_SOURCE = 8
+/** Tasks that may hold connections to one source at once. */
+export const TASKS_PER_SOURCE = 8
+/** Tasks that may write into one destination at once. */
+export const TASKS_PER_DESTINATION = 16
+
+/** A task hands its place back after this long and queues itself again, so that others get their turn. */
+export const TASK_TURN_MS = 10_000
+/** A lease that was not renewed for this long is handed out again. */
+export const LEASE_TTL_MS = 15_000
+/** How often a running step reports, and is told to stop. */
+export const PROGRESS_EVERY_MS = 500
+/** A queued task that nobody claimed after this long is sent again. */
+export const TASK_LOST_AFTER_MS = 10_000
+/** An idle object loses its sockets after 2–3 minutes (measured); this keeps a snapshot's connection alive. */
+export const SNAPSHOT_KEEPALIVE_MS = 20_000
+
+/** Attempts of one step before its fault is final. */
+export const ATTEMPTS_PER_STEP = 5
+export const RETRY_BASE_MS = 500
+export const RETRY_MAX_MS = 30_000
+
+export const CONNECT_TIMEOUT_MS = 10_000
+/** A source or destination that moves no byte for this long is taken for dead: a silent peer raises no error. */
+export const IDLE_TIMEOUT_MS = 60_000
+/** Longest answer of a remote kept for a message. */
+export const REMOTE_MESSAGE_MAX_CHARS = 1_000
+
+/** Largest body of a control request. */
+export const REQUEST_MAX_BYTES = 1024 * 1024
+export const RESOURCES_PER_EXECUTION_MAX = 1_000
+/** HMAC mode: how far a request's timestamp may be from our clock. */
+export const SIGNATURE_MAX_AGE_SECONDS = 300

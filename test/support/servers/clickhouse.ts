@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { eventually, freePort } from './ports.ts'
+
+export interface ClickHouseOptions {
+  /** Users besides the passwordless `default`, which the embedded session needs. */
+  users?: { name: string; password: string; profile?: 'readonly' | 'default' }[]
+  dataDir?: string
+  port?: number
+}
+
+/** A real ClickHouse 26.7 on loopback. Databases must be created with `ENGINE = Atomic` (the default database is an overlay). */
+export class ClickHouseServer {
+  readonly url: string
+  readonly port: number
+  readonly dataDir: string
+  private process: ChildProcess | undefined
+  private output = ''
+
+  private constructor(port: number, dataDir: string) {
+    this.port = port
+    this.dataDir = dataDir
+    this.url = `http://127.0.0.1:${port}`
+  }
+
+  static async start(options: ClickHouseOptions = {}): Promise<ClickHouseServer> {
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sluice-clickhouse-')))
+    const server = new ClickHouseServer(options.port ?? (await freePort()), dataDir)
+    await mkdir(join(dataDir, 'data'), { recursive: true })
+    const users = [{ name: 'default', password: '', profile: 'default' }, ...(options.users ?? [])]
+    await writeFile(
+      join(dataDir, 'users.xml'),
+      `<clickhouse><profiles><default/><readonly><readonly>1</readonly></readonly></profiles><quotas><default/></quotas><users>${users
+        .map(
+          (user) =>
+            `<${user.name}><password>${user.password}</password><networks><ip>127.0.0.1</ip></networks><profile>${user.profile ?? 'default'}</profile><quota>default</quota><access_management>1</access_management></${user.name}>`,
+        )
+        .join('')}</users></clickhouse>`,
+    )
+    await writeFile(join(dataDir, 'config.xml'), `<clickhouse><users_config>${join(dataDir, 'users.xml')}</users_config></clickhouse>`)
+    await server.restart()
+    return server
+  }
+
+  get pid(): number | undefined {
+    return this.process?.pid
+  }
+
+  /** Starts the process on the same data; used after `kill`. */
+  async restart(): Promise<void> {
+    const script = fileURLToPath(new URL('./clickhouse-process.cjs', import.meta.url))
+    const child = spawn(process.execPath, [script, join(this.dataDir, 'data'), String(this.port), join(this.dataDir, 'config.xml')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.process = child
+    const keep = (data: Buffer) => {
+      this.output = (this.output + data.toString()).slice(-4000)
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    await eventually(`ClickHouse on ${this.url}`, 30_000, async () => {
+      if (child.exitCode !== null) throw new Error(`exited with ${child.exitCode}: ${this.output}`)
+      return (await fetch(`${this.url}/ping`)).ok || undefined
+    })
+  }
+
+  /** SIGKILL: written parts survive, nothing else does. */
+  async kill(): Promise<void> {
+    const child = this.process
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  async stop(): Promise<void> {
+    await this.kill()
+    await rm(this.dataDir, { recursive: true, force: true })
+  }
+
+  /** Runs one statement as the default user and returns the text of the answer. */
+  async query(sql: string, params: Record<string, string> = {}): Promise<string> {
+    const response = await fetch(`${this.url}/?${new URLSearchParams(params)}`, { method: 'POST', body: sql })
+    const text = await response.text()
+    if (!response.ok) throw new Error(text)
+    return text.replace(/\n$/, '')
+  }
+
+  /** Rows as objects. */
+  async rows<T = Record<string, unknown>>(sql: string): Promise<T[]> {
+    const text = await this.query(`${sql} FORMAT JSONEachRow`, { output_format_json_quote_64bit_integers: '1' })
+    return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as T)
+  }
+}

