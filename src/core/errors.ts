@@ -74,7 +74,9 @@ export class IngestError extends Error {
 
 /** The fault of whatever was thrown: anything that is not an IngestError is `internal`. */
 export function faultOf(error: unknown): Fault {
-  return error instanceof IngestError ? error.fault : { tag: 'internal', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }
+  return error instanceof IngestError
+    ? error.fault
+    : { tag: 'internal', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }
 }
 
 /** Sentences for people: cause, place, remedy. Used by logs, receipts and dialects that have a single message field. */
