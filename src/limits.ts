@@ -51,3 +51,14 @@ export const REQUEST_MAX_BYTES = 1024 * 1024
 export const RESOURCES_PER_EXECUTION_MAX = 1_000
 /** HMAC mode: how far a request's timestamp may be from our clock. */
 export const SIGNATURE_MAX_AGE_SECONDS = 300
+/** How long an ended execution's ledger (its chunk list) can be looked at; the summary stays in D1. */
+export const ENDED_OBJECT_KEPT_MS = 7 * 24 * 3_600_000
+/** Receipts fetched per remote call during a commit. */
+export const RECEIPTS_PAGE = 500
+/** A worker waits this long for a place at a source or destination before it lets its task be sent again. */
+export const PLACE_WAIT_MS = 5_000
+/** Places are asked for again within this time, or go to others. */
+export const PLACE_TTL_MS = 30_000
+
+/** Rounds of PBKDF2 that Workers' WebCrypto allows; a SCRAM server that asks for more is refused everywhere alike. */
+export const SCRAM_ITERATIONS_MAX = 100_000

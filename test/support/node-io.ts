@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect as tcpConnect, type Socket } from 'node:net'
+import { type Socket, connect as tcpConnect } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import type { Json } from '../../src/core/chunk.ts'
 import type { ByteSocket, Io } from '../../src/core/connector.ts'
@@ -37,7 +37,12 @@ async function ready(socket: Socket, event: string, host: string, port: number, 
   } catch (cause) {
     socket.destroy()
     throw new IngestError(
-      { tag: 'unreachable', message: 'No connection', place: { address: `${host}:${port}` }, remedy: 'Check that the server runs and can be reached.' },
+      {
+        tag: 'unreachable',
+        message: 'No connection',
+        place: { address: `${host}:${port}` },
+        remedy: 'Check that the server runs and can be reached.',
+      },
       { cause },
     )
   }
@@ -81,7 +86,11 @@ class NodeSocket implements ByteSocket {
   }
 
   async readAtLeast(minBytes: number, buffer: Uint8Array): Promise<{ done: boolean; value: Uint8Array }> {
-    const own = new Uint8Array(structuredClone(buffer.buffer, { transfer: [buffer.buffer as ArrayBuffer] }), buffer.byteOffset, buffer.byteLength)
+    const own = new Uint8Array(
+      structuredClone(buffer.buffer, { transfer: [buffer.buffer as ArrayBuffer] }),
+      buffer.byteOffset,
+      buffer.byteLength,
+    )
     while (this.buffered < minBytes && !this.ended && !this.failure) await new Promise<void>((resolve) => (this.wake = resolve))
     if (this.buffered === 0 && this.failure) throw this.failure
     let filled = 0

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { eventually, freePort } from './ports.ts'
 
 export interface ClickHouseOptions {
@@ -51,7 +50,7 @@ export class ClickHouseServer {
 
   /** Starts the process on the same data; used after `kill`. */
   async restart(): Promise<void> {
-    const script = fileURLToPath(new URL('./clickhouse-process.cjs', import.meta.url))
+    const script = join(import.meta.dirname, 'clickhouse-process.cjs')
     const child = spawn(process.execPath, [script, join(this.dataDir, 'data'), String(this.port), join(this.dataDir, 'config.xml')], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -83,7 +82,7 @@ export class ClickHouseServer {
 
   /** Runs one statement as the default user and returns the text of the answer. */
   async query(sql: string, params: Record<string, string> = {}): Promise<string> {
-    const response = await fetch(`${this.url}/?${new URLSearchParams(params)}`, { method: 'POST', body: sql })
+    const response = await fetch(`${this.url}/?${new URLSearchParams(params).toString()}`, { method: 'POST', body: sql })
     const text = await response.text()
     if (!response.ok) throw new Error(text)
     return text.replace(/\n$/, '')

@@ -1,0 +1,35 @@
+import { createApp } from './api/app.ts'
+import { schemes } from './connectors/registry.ts'
+import { type Env, readSettings } from './env.ts'
+import { consume } from './execution/consume.ts'
+import { createOperations, type Deps } from './operations/create-operations.ts'
+import { sweep } from './operations/sweep.ts'
+import { workerIo } from './platform/io.ts'
+import { secretBox } from './platform/secrets.ts'
+
+export { ExecutionObject } from './execution/execution-object.ts'
+export { GateObject } from './execution/gate-object.ts'
+
+/** Runs younger than this are still being started by the request that asked for them. */
+const SWEEP_AFTER_MS = 5_000
+
+function depsOf(env: Env): Deps {
+  const settings = readSettings(env)
+  return { env, settings, secrets: secretBox(settings.MASTER_KEYS), io: (signal) => workerIo(settings.PRIVATE_ADDRESSES, signal) }
+}
+
+export default {
+  async fetch(request, env, context) {
+    return await createApp({ operations: createOperations(depsOf(env)), settings: readSettings(env), schemes: schemes() }).fetch(
+      request,
+      env,
+      context,
+    )
+  },
+  async queue(batch, env) {
+    await consume(batch, env)
+  },
+  async scheduled(_controller, env) {
+    await sweep(depsOf(env), SWEEP_AFTER_MS)
+  },
+} satisfies ExportedHandler<Env>
