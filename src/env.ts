@@ -38,6 +38,8 @@ const Settings = z.object({
   HMAC_CLIENTS: json(
     z.array(z.object({ id: z.string().min(1), secret: z.string().min(16), workspaceId: z.string().min(1).default('default') })),
   ).default([]),
+  /** `true`: only requests signed by an HMAC client are let in, whatever AUTH_MODE says. */
+  HMAC_REQUIRED: z.enum(['true', 'false']).default('false'),
   /** Secret. `id:base64 of 32 bytes`, comma separated, the newest first. */
   MASTER_KEYS: z.string().min(1),
   /** Secret. Goes into pseudonymized columns; changing it changes every pseudonym. */

@@ -1,4 +1,5 @@
 import { createApp } from './api/app.ts'
+import type { ApiSettings } from './api/dialect.ts'
 import { schemes } from './connectors/registry.ts'
 import { type Env, readSettings } from './env.ts'
 import { consume } from './execution/consume.ts'
@@ -18,13 +19,17 @@ function depsOf(env: Env): Deps {
   return { env, settings, secrets: secretBox(settings.MASTER_KEYS), io: (signal) => workerIo(settings.PRIVATE_ADDRESSES, signal) }
 }
 
+function apiSettings(env: Env): ApiSettings {
+  const { AUTH_MODE, API_KEYS, HMAC_CLIENTS, HMAC_REQUIRED } = readSettings(env)
+  return {
+    auth: { mode: AUTH_MODE, apiKeys: API_KEYS, hmacClients: HMAC_CLIENTS, hmacRequired: HMAC_REQUIRED === 'true' },
+    schemes: schemes(),
+  }
+}
+
 export default {
   async fetch(request, env, context) {
-    return await createApp({ operations: createOperations(depsOf(env)), settings: readSettings(env), schemes: schemes() }).fetch(
-      request,
-      env,
-      context,
-    )
+    return await createApp({ operations: createOperations(depsOf(env)), settings: apiSettings(env) }).fetch(request, env, context)
   },
   async queue(batch, env) {
     await consume(batch, env)
