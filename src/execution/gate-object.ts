@@ -7,44 +7,49 @@ import { EMPTY_GATE, enter, type Gate, leave } from './gate.ts'
  * table, the runs of one pipeline. Places expire, so that a dead holder blocks nobody for long.
  */
 export class GateObject extends DurableObject<Env> {
-  private wakers = new Set<() => void>()
+  /** Who waits need not survive a restart: everybody who still wants a place asks again. Who is inside must. */
+  private state: Gate
+  private readonly wakers = new Map<string, () => void>()
 
-  /** Waits up to `waitMs` for a place. A holder asks again before `ttlMs` to keep it. */
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    this.state = { ...(ctx.storage.kv.get<Gate>('gate') ?? EMPTY_GATE), waiters: [] }
+  }
+
+  /** Waits up to `waitMs` for a place; null when none came free. A holder asks again before `ttlMs` to keep it. */
   async acquire(name: string, capacity: number, ttlMs: number, waitMs: number): Promise<number | null> {
     const deadline = Date.now() + waitMs
     for (;;) {
-      const result = enter(this.load(), name, capacity, ttlMs, Date.now())
-      this.save(result.gate)
-      if (result.fence !== undefined) return result.fence
+      const { gate, fence } = enter(this.state, name, capacity, ttlMs, Date.now())
+      this.change(gate)
+      if (fence !== undefined) return fence
       const leftMs = deadline - Date.now()
       if (leftMs <= 0) return null
-      await this.change(Math.min(leftMs, 1_000))
+      await this.wakened(name, Math.min(leftMs, 1_000))
     }
   }
 
   async release(name: string): Promise<void> {
-    this.save(leave(this.load(), name))
-    for (const wake of this.wakers) wake()
+    this.change(leave(this.state, name))
+    const next = this.state.waiters.find((waiter) => this.wakers.has(waiter.name))
+    if (next) this.wakers.get(next.name)?.()
   }
 
-  private load(): Gate {
-    return this.ctx.storage.kv.get<Gate>('gate') ?? EMPTY_GATE
+  private change(gate: Gate): void {
+    const before = this.state
+    this.state = gate
+    if (gate.holders !== before.holders) this.ctx.storage.kv.put('gate', { ...gate, waiters: [] })
   }
 
-  private save(gate: Gate): void {
-    if (gate.holders.length + gate.waiters.length === 0 && gate.nextFence === EMPTY_GATE.nextFence) return
-    this.ctx.storage.kv.put('gate', gate)
-  }
-
-  private async change(timeoutMs: number): Promise<void> {
+  private async wakened(name: string, timeoutMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const wake = () => {
         clearTimeout(timer)
-        this.wakers.delete(wake)
+        this.wakers.delete(name)
         resolve()
       }
       const timer = setTimeout(wake, timeoutMs)
-      this.wakers.add(wake)
+      this.wakers.set(name, wake)
     })
   }
 }

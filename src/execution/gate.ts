@@ -8,14 +8,15 @@ export interface Gate {
 export const EMPTY_GATE: Gate = { holders: [], waiters: [], nextFence: 1 }
 
 /** A waiter that has not asked again for this long has gone away and loses its turn. */
-const WAITER_GONE_AFTER_MS = 15_000
+const WAITER_GONE_AFTER_MS = 5_000
 
 /**
  * Asks for a place. First come, first served; asking again keeps the turn, and a holder that asks again keeps its place.
  * @returns the gate afterwards and, when `name` is in, its fencing number (grows with every new holder)
  */
 export function enter(gate: Gate, name: string, capacity: number, ttlMs: number, nowMs: number): { gate: Gate; fence?: number } {
-  const holders = gate.holders.filter((holder) => holder.untilMs > nowMs)
+  const expired = gate.holders.some((holder) => holder.untilMs <= nowMs)
+  const holders = expired ? gate.holders.filter((holder) => holder.untilMs > nowMs) : gate.holders
   const own = holders.find((holder) => holder.name === name)
   if (own) {
     return {
@@ -42,9 +43,10 @@ export function enter(gate: Gate, name: string, capacity: number, ttlMs: number,
 
 /** Gives a place or a turn back; nothing happens when there is none. */
 export function leave(gate: Gate, name: string): Gate {
+  const inside = gate.holders.some((holder) => holder.name === name)
   return {
     ...gate,
-    holders: gate.holders.filter((holder) => holder.name !== name),
+    holders: inside ? gate.holders.filter((holder) => holder.name !== name) : gate.holders,
     waiters: gate.waiters.filter((waiter) => waiter.name !== name),
   }
 }

@@ -48,8 +48,8 @@ describe('a gate', () => {
     gate.ask('gone', 1)
     gate.ask('b', 2)
     gate.leave('a')
-    expect(gate.ask('b', 10_000)).toBeUndefined()
-    expect(gate.ask('b', 20_000)).toBe(2)
+    expect(gate.ask('b', 4_000)).toBeUndefined()
+    expect(gate.ask('b', 6_000)).toBe(2)
   })
   it('never lets in more than fit, whatever the order of calls', () => {
     const gate = gateOf(3)
