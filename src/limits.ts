@@ -15,8 +15,10 @@ export const CHUNKS_PER_RESOURCE_AIM = 8
 /** Chunks planned ahead of the copy; the rest is planned when half of them are done. */
 export const PLAN_WINDOW_CHUNKS = 500
 
-/** Tasks of one execution under way at once. */
-export const TASKS_PER_EXECUTION = 4
+/** Steps of one execution under way at once. */
+export const STEPS_PER_EXECUTION = 4
+/** Steps one worker does at once: an invocation may have 6 requests that wait for headers, and a copy has up to 2. */
+export const HANDS_PER_WORKER = 2
 /** Executions that may hold a snapshot connection on one source at once. */
 export const EXECUTIONS_PER_SOURCE = 8
 /** Tasks that may hold connections to one source at once. */
@@ -62,3 +64,21 @@ export const PLACE_TTL_MS = 30_000
 
 /** Rounds of PBKDF2 that Workers' WebCrypto allows; a SCRAM server that asks for more is refused everywhere alike. */
 export const SCRAM_ITERATIONS_MAX = 100_000
+/** Partitions of one table that are cut one by one; a table with more is read in one piece, so that its description stays small. */
+export const PARTITIONS_CUT_MAX = 2_000
+/** Small partitions that share a chunk, so that a thousand empty ones do not cost a connection each. */
+export const PARTITIONS_PER_CHUNK = 50
+
+/** Files: read of the first file to find dialect and types; a few hundred records even of wide tables. */
+export const FILE_SAMPLE_BYTES = 1024 * 1024
+/** Files: read at further places and of further files, to see types that the beginning does not show. */
+export const FILE_WINDOW_BYTES = 64 * 1024
+export const FILE_WINDOWS = 8
+/** Files: up to this much in all, types are inferred from everything instead of samples. */
+export const FILE_FULL_SCAN_BYTES = 8 * 1024 * 1024
+/** Objects of one pattern; more would not fit a listing in memory. */
+export const OBJECTS_PER_STREAM_MAX = 100_000
+/** Objects kept in the description, which rides along with every chunk; more are listed again. */
+export const OBJECTS_IN_DESCRIPTION_MAX = 64
+/** Requests of one description under way at once; Workers wait for six answers at a time. */
+export const OBJECT_REQUESTS_AT_ONCE = 4

@@ -1,12 +1,12 @@
 import { faultOf } from '../core/errors.ts'
 import { type Env, readSettings } from '../env.ts'
-import { PLACE_TTL_MS, PLACE_WAIT_MS, TASK_TURN_MS, TASKS_PER_DESTINATION, TASKS_PER_SOURCE } from '../limits.ts'
+import { HANDS_PER_WORKER, PLACE_TTL_MS, PLACE_WAIT_MS, TASK_TURN_MS, TASKS_PER_DESTINATION, TASKS_PER_SOURCE } from '../limits.ts'
 import type { LoadCommand } from '../operations/operations.ts'
 import { log } from '../platform/log.ts'
 import { secretBox } from '../platform/secrets.ts'
 import { Ends } from './ends.ts'
 import { gate } from './gate-object.ts'
-import { executionHandle } from './handle.ts'
+import { type Admission, type ExecutionHandle, executionHandle } from './handle.ts'
 import { runStep } from './run-step.ts'
 import { Task } from './task.ts'
 
@@ -30,35 +30,61 @@ export async function consume(batch: MessageBatch<unknown>, env: Env): Promise<v
   )
 }
 
+interface Worker {
+  env: Env
+  task: Task
+  handle: ExecutionHandle
+  admission: Admission
+  command: LoadCommand
+  untilMs: number
+}
+
 async function work(task: Task, env: Env): Promise<void> {
   const handle = executionHandle(env, task.executionId)
   const admission = await handle.enter(task.slot)
   if (!admission) return
+  const sealed = secretBox(readSettings(env).MASTER_KEYS)
+  const command = JSON.parse(await sealed.open(admission.sealedCommand, task.executionId)) as LoadCommand
+  const worker = { env, task, handle, admission, command, untilMs: Date.now() + TASK_TURN_MS }
+  const hands: Promise<void>[] = []
+  // A second hand joins as soon as there are chunks to copy; it must not wait for another delivery.
+  const join = () => {
+    if (hands.length < HANDS_PER_WORKER) hands.push(takeSteps(worker, hands.length, join))
+  }
+  join()
+  try {
+    for (let hand = 0; hand < hands.length; hand++) await hands[hand]
+  } finally {
+    await Promise.allSettled(hands)
+    await handle.leave(task.slot)
+  }
+}
+
+async function takeSteps(worker: Worker, hand: number, join: () => void): Promise<void> {
+  const { env, task, handle } = worker
   const settings = readSettings(env)
-  const command = JSON.parse(await secretBox(settings.MASTER_KEYS).open(admission.sealedCommand, task.executionId)) as LoadCommand
-  const ends = new Ends(command, settings.PRIVATE_ADDRESSES)
-  const name = `${task.executionId} ${task.slot}`
+  const ends = new Ends(worker.command, settings.PRIVATE_ADDRESSES)
+  const name = `${task.executionId} ${task.slot} ${hand}`
   const places = [
     { gate: gate(env, `source ${ends.source.system} ${ends.source.address}`), capacity: TASKS_PER_SOURCE },
     { gate: gate(env, `destination ${ends.destination.system} ${ends.destination.address}`), capacity: TASKS_PER_DESTINATION },
   ]
-  // Always in this order, so that two workers never wait for each other's places.
+  // Always in this order, so that two hands never wait for each other's places.
   const keepPlaces = async (waitMs: number) => {
     for (const place of places) if ((await place.gate.acquire(name, place.capacity, PLACE_TTL_MS, waitMs)) === null) return false
     return true
   }
-  const untilMs = Date.now() + TASK_TURN_MS
   try {
-    if (!(await keepPlaces(PLACE_WAIT_MS))) return
-    const context = { env, settings, handle, ends, command, admission, executionId: task.executionId, keepPlaces: () => keepPlaces(0) }
-    while (Date.now() < untilMs) {
+    if (!(await keepPlaces(hand === 0 ? PLACE_WAIT_MS : 0))) return
+    const context = { ...worker, settings, ends, executionId: task.executionId, keepPlaces: () => keepPlaces(0) }
+    while (Date.now() < worker.untilMs) {
       const assignment = await handle.claim(task.slot)
-      if (!assignment) break
+      if (!assignment) return
+      if (assignment.work.kind === 'copy') join()
       await runStep(context, assignment)
     }
   } finally {
     await ends.close()
     await Promise.all(places.map((place) => place.gate.release(name)))
-    await handle.leave(task.slot)
   }
 }

@@ -6,10 +6,11 @@ import { type Env, readSettings, type Settings } from '../env.ts'
 import {
   ENDED_OBJECT_KEPT_MS,
   EXECUTIONS_PER_SOURCE,
+  HANDS_PER_WORKER,
   LEASE_TTL_MS,
   SNAPSHOT_KEEPALIVE_MS,
+  STEPS_PER_EXECUTION,
   TASK_LOST_AFTER_MS,
-  TASKS_PER_EXECUTION,
 } from '../limits.ts'
 import type { LoadCommand } from '../operations/operations.ts'
 import { log } from '../platform/log.ts'
@@ -52,7 +53,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
   async start(start: Start): Promise<void> {
     if (this.ledger.run()) return
     this.ctx.storage.transactionSync(() => {
-      this.ledger.saveRun({ ...start, cancelRequested: false, parallelism: TASKS_PER_EXECUTION, generation: 0 })
+      this.ledger.saveRun({ ...start, cancelRequested: false, parallelism: STEPS_PER_EXECUTION, generation: 0 })
       for (const [index, command] of start.resources.entries()) this.ledger.saveCommand(index, command, command.table ?? command.stream)
     })
     await this.ctx.storage.setAlarm(Date.now() + this.leaseTtlMs)
@@ -84,7 +85,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
     const nowMs = Date.now()
     const leased = this.ledger.leased().length
     const step = run && run.endedAtMs === undefined && leased < run.parallelism ? this.ledger.nextReady(nowMs) : undefined
-    this.ledger.saveSlot(slot, step ? 'working' : 'idle', nowMs, 0)
+    if (step) this.ledger.saveSlot(slot, 'working', nowMs, 0)
     if (!run || !step) return null
     const lease = this.ledger.lend(step.id, nowMs + this.leaseTtlMs, nowMs)
     try {
@@ -308,14 +309,13 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
     const isBusy = (slot: (typeof slots)[number]) =>
       (slot.state === 'sent' && slot.atMs + lostAfterMs(slot.sends) > nowMs) ||
       (slot.state === 'working' && slot.atMs + this.leaseTtlMs > nowMs)
-    const leased = this.ledger.leased()
-    const busy = new Map(slots.filter(isBusy).map((slot) => [slot.slot, slot]))
-    const claimable = this.ledger.claimable(nowMs, run.parallelism)
+    const busy = new Set(slots.filter(isBusy).map((slot) => slot.slot))
     let wanted = workersWanted({
       parallelism: run.parallelism,
-      leased: leased.length,
-      claimable,
-      busySlots: Math.max(busy.size, leased.length),
+      leased: this.ledger.leased().length,
+      claimable: this.ledger.claimable(nowMs, run.parallelism),
+      busyWorkers: busy.size,
+      handsPerWorker: HANDS_PER_WORKER,
     })
     for (let slot = 0; slot < run.parallelism && wanted > 0; slot++) {
       if (busy.has(slot)) continue

@@ -58,8 +58,15 @@ export function advance(state: ResourceState): Action {
   }
 }
 
-/** How many more workers to ask the queue for. */
-export function workersWanted(counts: { parallelism: number; leased: number; claimable: number; busySlots: number }): number {
-  const useful = Math.min(counts.parallelism, counts.leased + counts.claimable)
-  return Math.max(0, useful - counts.busySlots)
+/** How many more workers to ask the queue for; each does up to `handsPerWorker` steps at once. */
+export function workersWanted(counts: {
+  parallelism: number
+  leased: number
+  claimable: number
+  busyWorkers: number
+  handsPerWorker: number
+}): number {
+  const workersFor = (steps: number) => Math.ceil(steps / counts.handsPerWorker)
+  const useful = workersFor(Math.min(counts.parallelism, counts.leased + counts.claimable))
+  return Math.max(0, useful - Math.max(counts.busyWorkers, workersFor(counts.leased)))
 }

@@ -44,9 +44,16 @@ describe('what a resource needs next', () => {
 
 describe('workers wanted', () => {
   it('are no more than there is work, and no more than allowed', () => {
-    expect(workersWanted({ parallelism: 4, leased: 0, claimable: 1, busySlots: 0 })).toBe(1)
-    expect(workersWanted({ parallelism: 4, leased: 1, claimable: 50, busySlots: 1 })).toBe(3)
-    expect(workersWanted({ parallelism: 4, leased: 4, claimable: 50, busySlots: 4 })).toBe(0)
-    expect(workersWanted({ parallelism: 1, leased: 0, claimable: 50, busySlots: 3 })).toBe(0)
+    const counts = { parallelism: 4, handsPerWorker: 1 }
+    expect(workersWanted({ ...counts, leased: 0, claimable: 1, busyWorkers: 0 })).toBe(1)
+    expect(workersWanted({ ...counts, leased: 1, claimable: 50, busyWorkers: 1 })).toBe(3)
+    expect(workersWanted({ ...counts, leased: 4, claimable: 50, busyWorkers: 4 })).toBe(0)
+    expect(workersWanted({ ...counts, parallelism: 1, leased: 0, claimable: 50, busyWorkers: 3 })).toBe(0)
+  })
+  it('are fewer when each does several steps at once', () => {
+    const counts = { parallelism: 4, handsPerWorker: 2 }
+    expect(workersWanted({ ...counts, leased: 0, claimable: 2, busyWorkers: 0 })).toBe(1)
+    expect(workersWanted({ ...counts, leased: 2, claimable: 9, busyWorkers: 1 })).toBe(1)
+    expect(workersWanted({ ...counts, leased: 3, claimable: 9, busyWorkers: 0 })).toBe(0)
   })
 })
