@@ -1,11 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
-/** Node against real servers: connectors alone (`*.server.test.ts`) and the whole service (`test/live`). */
+/** Connectors alone, on Node, against real servers. */
 export default defineConfig({
   root: new URL('../..', import.meta.url).pathname,
   test: {
-    name: 'live',
-    include: ['test/**/*.server.test.ts', 'test/live/**/*.test.ts'],
+    name: 'connectors',
+    include: ['test/**/*.server.test.ts'],
     globalSetup: ['test/support/shared-servers.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
