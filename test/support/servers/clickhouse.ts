@@ -1,8 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, freePort } from './ports.ts'
+
+/** The npm packages that carry the server exist for Linux alone. @throws with what to do about it */
+export function assertClickHouseAvailable(): void {
+  try {
+    createRequire(import.meta.url).resolve(`@chdb/lib-linux-${process.arch}-gnu/package.json`)
+  } catch {
+    throw new Error(
+      `The ClickHouse server needs Linux (glibc) on x64 or arm64 and the optional npm packages; this is ${process.platform} ${process.arch}. ` +
+        'Run `npm ci` without --omit=optional, or use a Linux machine or container.',
+    )
+  }
+}
 
 export interface ClickHouseOptions {
   /** Users besides the passwordless `default`, which the embedded session needs. */
@@ -40,7 +53,12 @@ export class ClickHouseServer {
         .join('')}</users></clickhouse>`,
     )
     await writeFile(join(dataDir, 'config.xml'), `<clickhouse><users_config>${join(dataDir, 'users.xml')}</users_config></clickhouse>`)
-    await server.restart()
+    try {
+      await server.restart()
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
     return server
   }
 
@@ -60,10 +78,11 @@ export class ClickHouseServer {
     }
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
-    await eventually(`ClickHouse on ${this.url}`, 30_000, async () => {
-      if (child.exitCode !== null) throw new Error(`exited with ${child.exitCode}: ${this.output}`)
-      return (await fetch(`${this.url}/ping`)).ok || undefined
+    const state = await eventually(`ClickHouse on ${this.url}`, 30_000, async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return 'exited'
+      return (await fetch(`${this.url}/ping`, { signal: AbortSignal.timeout(5_000) })).ok ? 'up' : undefined
     })
+    if (state === 'exited') throw new Error(`ClickHouse ended while starting:\n${this.output}`)
   }
 
   /** SIGKILL: written parts survive, nothing else does. */

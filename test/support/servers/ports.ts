@@ -27,3 +27,29 @@ export async function eventually<T>(what: string, timeoutMs: number, probe: () =
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
+
+/** Fails when `work` takes longer than `timeoutMs`; the work itself goes on unheard. */
+export async function withDeadline<T>(what: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([work(), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** `preferred` when nobody has it on loopback, else any free port. */
+export async function portNear(preferred: number): Promise<number> {
+  return (await isFree(preferred)) ? preferred : await freePort()
+}
+
+export async function isFree(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}

