@@ -107,10 +107,10 @@ async function perform(
       return { kind: 'plan', ...(await plan(context, assignment, source, destination)) }
     case 'prepare': {
       const prepared = await destination.prepare(work.targetPlan, loadId(context, assignment))
-      return { kind: 'prepare', prepared, ...(await planWindow(source, work.description, work.wholeStream)) }
+      return { kind: 'prepare', prepared, ...(await planWindow(context.settings, source, work.description, work.wholeStream)) }
     }
     case 'window':
-      return { kind: 'window', ...(await planWindow(source, work.description, work.wholeStream, work.after)) }
+      return { kind: 'window', ...(await planWindow(context.settings, source, work.description, work.wholeStream, work.after)) }
     case 'copy':
       return await copy(context, assignment, work, source, destination, report)
     case 'commit':
@@ -140,12 +140,13 @@ async function plan(context: StepContext, assignment: Assignment, source: Source
 }
 
 async function planWindow(
+  settings: Settings,
   source: Source,
   description: StreamDescription,
   wholeStream: boolean,
   after?: Chunk,
 ): Promise<{ chunks: Chunk[]; allPlanned: boolean }> {
-  const targetBytes = wholeStream ? WHOLE_STREAM_BYTES : chunkBytesFor(description.estimatedBytes)
+  const targetBytes = wholeStream ? WHOLE_STREAM_BYTES : chunkBytesFor(description.estimatedBytes, settings.CHUNK_BYTES)
   const chunks: Chunk[] = []
   for await (const chunk of source.plan(description, targetBytes, after)) {
     if (chunks.length === PLAN_WINDOW_CHUNKS) return { chunks, allPlanned: false }

@@ -24,7 +24,7 @@ export async function planLoad(deps: Deps, caller: Caller, command: LoadCommand)
         startedAtMs: Date.now(),
         ...(keptCursor !== undefined && { keptCursor }),
       })
-      const chunkBytes = chunkBytesFor(planned.description.estimatedBytes)
+      const chunkBytes = chunkBytesFor(planned.description.estimatedBytes, deps.settings.CHUNK_BYTES)
       resources.push({ ...plannedView(resource, planned, chunkBytes), chunkBytes, because: planned.lane.because })
     }
     return {
