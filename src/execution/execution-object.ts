@@ -70,7 +70,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
       await this.ctx.storage.deleteAll()
       return
     }
-    if (run.endedAtMs === undefined) await this.turn()
+    if (run.endedAtMs === undefined) await this.turn(ADMISSION_WAIT_MS)
   }
 
   async enter(slot: number): Promise<Admission | null> {
@@ -247,11 +247,11 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
   }
 
   /** Brings everything forward that stored state alone can bring forward. Called by alarms and after every outside change. */
-  private async turn(): Promise<void> {
+  private async turn(admissionWaitMs = 0): Promise<void> {
     const run = this.ledger.run()
     if (!run || run.endedAtMs !== undefined) return
-    if (run.startedAtMs === undefined && !run.cancelRequested && !(await this.admit(run))) {
-      await this.alarmBy(Date.now() + 50)
+    if (run.startedAtMs === undefined && !run.cancelRequested && !(await this.admit(run, admissionWaitMs))) {
+      if (this.ledger.run()?.endedAtMs === undefined) await this.alarmBy(Date.now() + 50)
       return
     }
     const nowMs = Date.now()
@@ -268,16 +268,25 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
   }
 
   /** Waits for the run's turn: one run of a pipeline at a time, so many runs on one source. */
-  private async admit(run: Run): Promise<boolean> {
+  private async admit(run: Run, waitMs: number): Promise<boolean> {
     for (const { name, capacity } of this.admissionGates(run)) {
-      const fence = await gate(this.env, name).acquire(run.executionId, capacity, ADMISSION_TTL_MS, ADMISSION_WAIT_MS)
+      const fence = await gate(this.env, name).acquire(run.executionId, capacity, ADMISSION_TTL_MS, waitMs)
       if (fence === null) return false
     }
-    this.nextAdmissionMs = Date.now() + ADMISSION_TTL_MS / 3
     const now = this.ledger.run() ?? run
+    if (now.endedAtMs !== undefined) {
+      // It was cancelled while it waited.
+      await this.releaseAdmission(run)
+      return false
+    }
+    this.nextAdmissionMs = Date.now() + ADMISSION_TTL_MS / 3
     if (now.startedAtMs === undefined) this.ledger.saveRun({ ...now, startedAtMs: Date.now() })
     await markRunning(this.env.DB, run.executionId)
     return true
+  }
+
+  private async releaseAdmission(run: Run): Promise<void> {
+    for (const { name } of this.admissionGates(run)) await gate(this.env, name).release(run.executionId)
   }
 
   private async renewAdmission(run: Run): Promise<void> {
@@ -348,7 +357,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
     })
     try {
       await endExecution(this.env.DB, view, earned)
-      for (const { name } of this.admissionGates(run)) await gate(this.env, name).release(run.executionId)
+      await this.releaseAdmission(run)
     } catch (error) {
       log('the end of an execution could not be stored yet', { executionId: run.executionId, fault: faultOf(error) as unknown as Json })
       await this.ctx.storage.setAlarm(Date.now() + 1_000)
