@@ -198,4 +198,4 @@ export const chunkPage = z.object({
 
 export const schemaAnswer = z.object({ pipeline_name: z.string(), pipeline_schema: z.string().describe('YAML.') })
 
-export const eventStream = z.string().describe('Events `progress` and `end`, each with JSON as data.')
+export const eventStream = z.string().describe('Events `progress`, `end` and `fault`, each with JSON as data.')

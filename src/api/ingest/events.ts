@@ -1,20 +1,22 @@
 import { faultOf } from '../../core/errors.ts'
 import type { ExecutionView } from '../../core/execution.ts'
 import type { ApiRequest, DialectContext } from '../dialect.ts'
+import { redact } from '../redact.ts'
 import { messageOf } from './faults.ts'
 import { hasEnded, progressOf, receiptOf } from './receipt.ts'
 
 /** How often progress is told. */
 const PROGRESS_MS = 1_000
-/** Nothing new for this long: a comment keeps proxies from closing the connection. */
-const HEARTBEAT_MS = 15_000
+/** Said when there is nothing new: keeps proxies from closing the connection, and is how a client that left is noticed. */
+const HEARTBEAT = ': heartbeat\n\n'
 /** A connection is closed after this long and the client comes back by itself: one request has a bounded number of calls. */
 const CONNECTION_MS = 30 * 60_000
 const LAST_EVENT_ID = 'end'
 
 /**
- * `progress` whenever something changed, at most once a second; `end` with the receipt. There is nothing to resume: every
- * event tells the whole state, so reconnecting is enough. Throws `not-found` before the stream begins.
+ * `progress` about once a second, as long as something changes; `end` with the receipt. There is nothing to resume: every
+ * event tells the whole state, so reconnecting is enough. `fault` when it cannot be told any more, though the execution may
+ * go on. Throws `not-found` before the stream begins.
  */
 export async function streamEvents(request: ApiRequest, id: string, { operations, edges }: DialectContext): Promise<Response> {
   // A client that reconnects by habit after `end` is told to stop (WHATWG HTML, server-sent events).
@@ -25,27 +27,18 @@ export async function streamEvents(request: ApiRequest, id: string, { operations
   const leave = () => left.abort()
   request.signal.addEventListener('abort', leave)
   const openedAtMs = edges.nowMs()
-  let lastSentMs = openedAtMs
   let lastData = ''
+  let polled = true
 
   const next = async (): Promise<string | undefined> => {
-    while (!left.signal.aborted) {
-      const nowMs = edges.nowMs()
-      if (hasEnded(view)) return undefined
-      const data = JSON.stringify(progressOf(view))
-      if (data !== lastData) {
-        lastData = data
-        lastSentMs = nowMs
-        return event('progress', data)
-      }
-      if (nowMs - openedAtMs > CONNECTION_MS) return undefined
-      if (nowMs - lastSentMs >= HEARTBEAT_MS) {
-        lastSentMs = nowMs
-        return ': heartbeat\n\n'
-      }
-      view = await pollNext(nowMs)
-    }
-    return undefined
+    const nowMs = edges.nowMs()
+    if (!polled) view = await pollNext(nowMs)
+    polled = false
+    if (left.signal.aborted || hasEnded(view) || nowMs - openedAtMs > CONNECTION_MS) return undefined
+    const data = JSON.stringify(progressOf(view))
+    if (data === lastData) return HEARTBEAT
+    lastData = data
+    return event('progress', data)
   }
   /** The state about a second later, or as soon as the execution has ended. */
   const pollNext = async (sinceMs: number): Promise<ExecutionView> => {
@@ -56,26 +49,33 @@ export async function streamEvents(request: ApiRequest, id: string, { operations
   }
 
   const encoder = new TextEncoder()
-  let started = false
+  let cancelled = false
+  const nextText = async (): Promise<{ text: string; last: boolean }> => {
+    try {
+      const text = await next()
+      if (text !== undefined) return { text, last: false }
+      return { text: hasEnded(view) ? event('end', JSON.stringify(receiptOf(view)), LAST_EVENT_ID) : '', last: true }
+    } catch (error) {
+      const fault = faultOf(error)
+      if (fault.tag === 'internal') edges.log('events-failed', { executionId: id, error: redact(String(error)) })
+      return { text: event('fault', JSON.stringify({ status: 'error', message: messageOf(fault) })), last: true }
+    }
+  }
   const body = new ReadableStream<Uint8Array>(
     {
+      start: (controller) => controller.enqueue(encoder.encode('retry: 2000\n\n')),
       async pull(controller) {
-        try {
-          if (!started) {
-            started = true
-            controller.enqueue(encoder.encode('retry: 2000\n\n'))
-            return
-          }
-          const text = await next()
-          if (text !== undefined) return controller.enqueue(encoder.encode(text))
-          if (hasEnded(view)) controller.enqueue(encoder.encode(event('end', JSON.stringify(receiptOf(view)), LAST_EVENT_ID)))
-        } catch (error) {
-          controller.enqueue(encoder.encode(event('error', JSON.stringify({ status: 'error', message: messageOf(faultOf(error)) }))))
-        }
+        const { text, last } = await nextText()
+        if (cancelled) return
+        if (text) controller.enqueue(encoder.encode(text))
+        if (!last) return
         request.signal.removeEventListener('abort', leave)
         controller.close()
       },
-      cancel: leave,
+      cancel() {
+        cancelled = true
+        leave()
+      },
     },
     { highWaterMark: 0 },
   )

@@ -39,8 +39,17 @@ export const resourceConfig = z.object({
   source_options: sourceOptions.nullish().describe('Accepted, and ignored by every source of this build.'),
 })
 
+/** The last one built: an isolate asks for one build's schemes all the time, and building takes milliseconds. */
+let built: { key: string; schema: ReturnType<typeof buildIngestRequest> } | undefined
+
 /** The body of `POST /ingest`. Fields it does not know are ignored. */
 export function ingestRequest(schemes: ApiSettings['schemes']) {
+  const key = JSON.stringify(schemes)
+  if (built?.key !== key) built = { key, schema: buildIngestRequest(schemes) }
+  return built.schema
+}
+
+function buildIngestRequest(schemes: ApiSettings['schemes']) {
   const uri = (side: 'source' | 'destination') =>
     z.string().superRefine((value, context) => {
       const problem = value ? schemeProblem(value, side, schemes) : valueError('URI must be provided')
