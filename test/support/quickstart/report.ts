@@ -43,7 +43,7 @@ export function countsTable(counted: Counted[]): string {
     ...counted.map(({ table, source, destination }) => [
       table,
       number(source),
-      number(destination),
+      Number.isNaN(destination) ? '–' : number(destination),
       source === destination ? 'equal' : 'DIFFERENT',
     ]),
   ])

@@ -13,7 +13,7 @@ export function duration(seconds: number): string {
 /** A table for people; the first row is its head, numbers stand right. */
 export function textTable(rows: string[][]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => [...(row[column] ?? '')].length)))
-  const isNumber = (cell: string) => /^[\d,.-]+( \w+)?$/.test(cell)
+  const isNumber = (cell: string) => /^([\d,.-]+( \w+)?|–)$/.test(cell)
   const line = (row: string[]) =>
     row
       .map((cell, column) => {

@@ -113,8 +113,8 @@ export class Sluice {
   async kill(): Promise<void> {
     const child = this.process
     if (!child?.pid) return
-    const gone =
-      child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : new Promise((resolve) => child.once('exit', resolve))
+    // Closed, not only ended: what it printed last must be in the log before its folder goes.
+    const gone = child.stdout?.closed && child.stderr?.closed ? Promise.resolve() : new Promise((resolve) => child.once('close', resolve))
     try {
       process.kill(-child.pid, 'SIGKILL')
     } catch {
