@@ -31,7 +31,7 @@ function canonical(column: LoadColumn): string | undefined {
   if (!(CHECKSUM_KINDS as readonly string[]).includes(source.kind)) return undefined
   switch (source.kind) {
     case 'boolean':
-      return type.bare === 'Bool' ? `if(${name}, 't', 'f')` : undefined
+      return type.bare === 'Bool' ? `left(toString(${name}), 1)` : undefined
     case 'int':
       return /^U?Int\d+$/.test(type.bare) ? `toString(${name})` : undefined
     case 'float': {
