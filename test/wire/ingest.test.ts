@@ -14,6 +14,36 @@ const names = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.http'))
   .map((file) => file.slice(0, -'.http'.length))
 
+/** Statements of the contract that a golden request proves. */
+const STATEMENTS: Record<string, string> = {
+  'seed-postgres-to-clickhouse-corrected': 'F1',
+  'seed-payload-block': 'F2',
+  'seed-postgres-to-clickhouse': 'F2',
+  'seed-s3-to-clickhouse': 'F2',
+  'seed-postgres-to-duckdb': 'F2',
+  'seed-many-tables': 'F2',
+  'identity-missing': 'F3',
+  'identity-empty': 'F4',
+  'source-uri-empty': 'F5',
+  'scheme-unsupported': 'F6',
+  'resources-empty': 'F7',
+  'source-table-name-missing': 'F8',
+  'dataset-names-differ': 'F14',
+  'append-with-strategy': 'F20',
+  'replace-with-config': 'F21',
+  'replace-strategy-invalid': 'F22',
+  'merge-strategy-invalid': 'F22',
+  'xlsx-file': 'F28',
+  'observe-unknown': 'F30',
+  'wrong-password': 'F32',
+  'unknown-fields-ignored': 'F34',
+  'second-table-fails': 'F36',
+  'two-tables-via-ferry': 'F37',
+  'body-empty': 'F38',
+  'body-not-json-type': 'F38',
+  'body-without-type': 'F38',
+}
+
 function readRequest(name: string): Request {
   const text = readFileSync(`${FOLDER}${name}.http`, 'utf8')
   const border = text.indexOf('\n\n')
@@ -28,7 +58,7 @@ function readRequest(name: string): Request {
 }
 
 describe('golden requests of /ingest', () => {
-  test.each(names)('%s', async (name) => {
+  test.each(names.map((name) => ({ name, statement: STATEMENTS[name] ?? '' })))('$statement $name', async ({ name }) => {
     const { fetch, logged } = harness()
     const response = await fetch(readRequest(name))
     const text = await response.text()
@@ -41,7 +71,8 @@ describe('golden requests of /ingest', () => {
     expect(shown).toBe(readFileSync(expected, 'utf8'))
   })
 
-  test('every expectation has its request', () => {
+  test('every statement has its request, and every expectation too', () => {
+    expect(Object.keys(STATEMENTS).filter((name) => !names.includes(name))).toEqual([])
     const expectations = readdirSync(FOLDER).filter((file) => file.endsWith('.expected'))
     expect(expectations.map((file) => file.replace('.expected', '')).sort()).toEqual([...names].sort())
   })

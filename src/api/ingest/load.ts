@@ -3,6 +3,7 @@ import type { ExecutionView } from '../../core/execution.ts'
 import type { LoadCommand } from '../../operations/operations.ts'
 import type { ApiRequest, DialectContext } from '../dialect.ts'
 import { parseJson } from '../parse-json.ts'
+import { redact } from '../redact.ts'
 import { executionAnswer, executionUrls, loadStatus } from './answers.ts'
 import { messageOf, statusOf } from './faults.ts'
 import { hasEnded, planView } from './receipt.ts'
@@ -27,8 +28,9 @@ export async function load(request: ApiRequest, context: DialectContext): Promis
     return accepted(request, command.pipeline, executionId, { ...repeated, 'preference-applied': 'respond-async' })
   }
   const view = await waitForEnd(request, executionId, context, prefer.waitMs)
-  if (!hasEnded(view)) {
-    return accepted(request, command.pipeline, executionId, { ...repeated, 'preference-applied': 'respond-async, wait' })
+  if (!view || !hasEnded(view)) {
+    const applied: Record<string, string> = prefer.waitMs === undefined ? {} : { 'preference-applied': `wait=${prefer.waitMs / 1000}` }
+    return accepted(request, command.pipeline, executionId, { ...repeated, ...applied })
   }
   const { status_url } = executionUrls(request.url, executionId)
   return Response.json(await executionAnswer(view), {
@@ -84,13 +86,16 @@ function accepted(request: ApiRequest, pipeline: string, executionId: string, he
   return Response.json(body, { status: 202, headers: { ...headers, location: urls.status_url } })
 }
 
-/** Until the end, the client leaves, or `waitMs` have passed. The work goes on in each case. */
+/**
+ * The state at the end, or when `waitMs` have passed, or when the client left; undefined when it cannot be found out. The
+ * work goes on in each case, so nothing that happens here may look as if it had not been started.
+ */
 async function waitForEnd(
   { caller, signal }: ApiRequest,
   executionId: string,
   { operations, edges }: DialectContext,
   waitMs = Number.POSITIVE_INFINITY,
-): Promise<ExecutionView> {
+): Promise<ExecutionView | undefined> {
   const deadlineMs = edges.nowMs() + waitMs
   for (let failures = 0; ; ) {
     const restMs = Math.max(0, deadlineMs - edges.nowMs())
@@ -99,7 +104,10 @@ async function waitForEnd(
       if (hasEnded(view) || signal.aborted || edges.nowMs() >= deadlineMs) return view
       failures = 0
     } catch (error) {
-      if (error instanceof IngestError || ++failures > WAIT_FAILURES_MAX) throw error
+      if (++failures > WAIT_FAILURES_MAX) {
+        edges.log('wait-failed', { executionId, error: redact(String(error)) })
+        return undefined
+      }
     }
     await edges.sleep(failures ? WAIT_PAUSE_MS * 2 ** failures : WAIT_PAUSE_MS, signal)
   }

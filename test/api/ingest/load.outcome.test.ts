@@ -21,11 +21,13 @@ describe('waiting for the end', () => {
     expect(clock.slept.length).toBeGreaterThan(2)
   })
 
-  test('a wait that keeps breaking is an internal error', async () => {
-    const { send, operations } = harness()
+  test('a wait that keeps breaking answers where to look: the load has been started, and nobody should start it again', async () => {
+    const { send, operations, logged } = harness()
     operations.waitErrors = Array.from({ length: 20 }, () => new Error('gone'))
-    expect((await send('POST', '/ingest', slow)).status).toBe(500)
+    const answer = await send('POST', '/ingest', slow)
+    expect([answer.status, answer.body]).toMatchObject([202, { status: 'processing', execution_id: 'execution1' }])
     expect(operations.waits.length).toBeLessThan(10)
+    expect(logged.map(({ event }) => event)).toEqual(['wait-failed'])
   })
 
   test('a client that leaves is not waited for, and the load goes on', async () => {
