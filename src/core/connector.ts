@@ -82,7 +82,7 @@ export interface Io {
   connect(host: string, port: number, options: ConnectOptions): Promise<ByteSocket>
   /** For libraries that open sockets themselves: throws when the operator does not allow this address. */
   assertAllowed(host: string, port: number): void
-  /** A byte pipe with the least copying the platform has; a writer waits until the reader took what it wrote. */
+  /** A byte pipe with the least copying the platform has; once a write settled the reader took it, and its memory may be used again. */
   pipe(): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> }
   /** Aborted on cancel; the pieces stop by themselves. */
   readonly signal: AbortSignal

@@ -25,7 +25,13 @@ export function nodeIo(options: { ca?: string } = {}): NodeIo {
       return new NodeSocket(socket, options.ca)
     },
     assertAllowed: () => {},
-    pipe: () => new TransformStream<Uint8Array, Uint8Array>(undefined, { highWaterMark: 1 }, { highWaterMark: 0 }),
+    // Copies, as the platform's pipe does: a writer may use its memory again.
+    pipe: () =>
+      new TransformStream<Uint8Array, Uint8Array>(
+        { transform: (bytes, controller) => controller.enqueue(bytes.slice()) },
+        { highWaterMark: 1 },
+        { highWaterMark: 0 },
+      ),
     nowMs: () => Date.now(),
     log: (event, fields) => void events.push({ event, fields }),
   }

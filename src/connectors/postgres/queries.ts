@@ -1,0 +1,128 @@
+import { Client as NeonClient } from '@neondatabase/serverless'
+import pg from 'pg'
+import type { Io } from '../../core/connector.ts'
+import { IngestError } from '../../core/errors.ts'
+import { SCRAM_ITERATIONS_MAX } from '../../limits.ts'
+import type { PostgresConfig } from './config.ts'
+import { sourcePlace, toIngestError } from './faults.ts'
+import { ByteDuplex } from './wire/byte-duplex.ts'
+import { sendCancel } from './wire/cancel-request.ts'
+import { connectSocket } from './wire/connect.ts'
+import { Interrupt } from './wire/interrupt.ts'
+
+/** Column values as the server writes them: text, or null. */
+export type Row = Record<string, string | null>
+
+/** One connection for small questions: discovery, snapshots, checksums. Errors are those of the driver. */
+export interface Queries {
+  query(sql: string, parameters?: (string | number | null | (string | null)[])[]): Promise<Row[]>
+  /** False once the connection broke. */
+  readonly alive: boolean
+  close(): Promise<void>
+}
+
+/** What both client libraries have in common, as far as it is used here. */
+interface Client {
+  connect(): Promise<unknown>
+  query(options: { text: string; values?: unknown[] }): Promise<{ rows: unknown[] } | { rows: unknown[] }[]>
+  end(): Promise<void>
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
+const textOnly = { getTypeParser: () => (value: string) => value }
+
+/** Neon's hosts are reached through their WebSocket proxy, all others through pg on a socket of `io`. */
+export async function openQueries(config: PostgresConfig, io: Io): Promise<Queries> {
+  const interrupt = new Interrupt()
+  const cancel = () => interrupt.fail(new IngestError({ tag: 'cancelled' }))
+  io.signal.addEventListener('abort', cancel, { once: true })
+  const forget = () => io.signal.removeEventListener('abort', cancel)
+  interrupt.onFail(forget)
+  if (io.signal.aborted) cancel()
+  try {
+    const { client, encrypted } = await openClient(config, io, interrupt)
+    const state = { alive: true, busy: false }
+    client.on('error', () => {
+      state.alive = false
+    })
+    interrupt.onFail(() => {
+      state.alive = false
+      const key = cancelKeyOf(client)
+      if (key && state.busy) void sendCancel(config, io, key, encrypted)
+      void client.end().catch(() => {})
+    })
+    await withDeadline(interrupt, config, client.connect())
+    return {
+      get alive() {
+        return state.alive
+      },
+      async query(sql, parameters) {
+        state.busy = true
+        try {
+          const result = await interrupt.wait(client.query(parameters ? { text: sql, values: parameters } : { text: sql }))
+          const last = Array.isArray(result) ? result.at(-1) : result
+          return (last?.rows ?? []) as Row[]
+        } finally {
+          state.busy = false
+        }
+      },
+      async close() {
+        forget()
+        state.alive = false
+        await client.end().catch(() => {})
+      },
+    }
+  } catch (error) {
+    interrupt.fail(error)
+    throw toIngestError(interrupt.error, sourcePlace(config))
+  }
+}
+
+export function isNeonHost(host: string): boolean {
+  return /\.neon\.(tech|build)$/i.test(host)
+}
+
+async function openClient(config: PostgresConfig, io: Io, interrupt: Interrupt): Promise<{ client: Client; encrypted: boolean }> {
+  const { host, port, user, database } = config
+  const shared = {
+    host,
+    port,
+    user,
+    database,
+    // A function, because pg takes an empty string for "look into the environment".
+    password: () => config.password,
+    application_name: 'sluice',
+    client_encoding: 'UTF8',
+    ssl: false,
+    types: textOnly,
+    ...(config.options ? { options: config.options } : {}),
+  }
+  if (isNeonHost(host)) {
+    io.assertAllowed(host, 443)
+    return { client: new NeonClient(shared) as Client, encrypted: config.sslmode !== 'disable' }
+  }
+  const { socket, encrypted } = await connectSocket(config, io, interrupt)
+  const settings = { ...shared, stream: () => new ByteDuplex(socket), scramMaxIterations: SCRAM_ITERATIONS_MAX }
+  return { client: new pg.Client(settings) as Client, encrypted }
+}
+
+async function withDeadline<T>(interrupt: Interrupt, config: PostgresConfig, connecting: Promise<T>): Promise<T> {
+  return await interrupt.wait(connecting, config.connectTimeoutMs, () =>
+    interrupt.fail(
+      new IngestError({
+        tag: 'unreachable',
+        message: `No connection within ${config.connectTimeoutMs} ms`,
+        place: sourcePlace(config),
+        remedy: 'Check host and port, that the server runs, and that it accepts connections from here.',
+      }),
+    ),
+  )
+}
+
+function cancelKeyOf(client: Client): { processId: number; secret: Uint8Array } | undefined {
+  const { processID, secretKey } = client as { processID?: number | null; secretKey?: number | null }
+  if (typeof processID !== 'number' || typeof secretKey !== 'number') return undefined
+  const secret = new Uint8Array(4)
+  new DataView(secret.buffer).setInt32(0, secretKey)
+  return { processId: processID, secret }
+}
