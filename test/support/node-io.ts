@@ -92,11 +92,9 @@ class NodeSocket implements ByteSocket {
   }
 
   async readAtLeast(minBytes: number, buffer: Uint8Array): Promise<{ done: boolean; value: Uint8Array }> {
-    const own = new Uint8Array(
-      structuredClone(buffer.buffer, { transfer: [buffer.buffer as ArrayBuffer] }),
-      buffer.byteOffset,
-      buffer.byteLength,
-    )
+    // Read before the transfer, which empties the view.
+    const { byteOffset, byteLength } = buffer
+    const own = new Uint8Array(structuredClone(buffer.buffer, { transfer: [buffer.buffer as ArrayBuffer] }), byteOffset, byteLength)
     while (this.buffered < minBytes && !this.ended && !this.failure) await new Promise<void>((resolve) => (this.wake = resolve))
     if (this.buffered === 0 && this.failure) throw this.failure
     let filled = 0

@@ -83,7 +83,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0
 }
 
-const MAPPED_TO_NOTHING = /\u034F|[\u00AD\u1806\u180B-\u180D\u200B-\u200D\u2060\uFE00-\uFE0F\uFEFF]/g
+const MAPPED_TO_NOTHING = /\u034F|[\u00AD\u1806\u200B\u2060\uFEFF]|[\u180B-\u180D]|[\uFE00-\uFE0F]|\u200C|\u200D/g
 const OTHER_SPACES = /[\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000]/g
 /** Control, private-use, non-character, tagging and bidirectional marks (RFC 4013, 2.3). */
 const PROHIBITED =
