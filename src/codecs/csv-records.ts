@@ -30,8 +30,16 @@ export class CsvRecords<T> {
   private readonly quoteCode: number
   private readonly unquoted: (text: string) => T
   private readonly quoted: (text: string) => T
+  /** Records at the start that are no data; faults count from behind them. */
+  private readonly headerRecords: number
 
-  constructor(format: Pick<CsvFormat, 'delimiter' | 'quote'>, unquoted: (text: string) => T, quoted: (text: string) => T) {
+  constructor(
+    format: Pick<CsvFormat, 'delimiter' | 'quote'>,
+    unquoted: (text: string) => T,
+    quoted: (text: string) => T,
+    headerRecords = 0,
+  ) {
+    this.headerRecords = headerRecords
     this.delimiter = format.delimiter
     this.delimiterCode = format.delimiter.charCodeAt(0)
     this.quote = format.quote
@@ -48,7 +56,7 @@ export class CsvRecords<T> {
       throw badData(
         `A record is longer than ${RECORD_MAX_CHARS} characters`,
         'Look for a quote that is never closed, or state the right quote character.',
-        { record: this.count + 1 },
+        { record: this.count + 1 - this.headerRecords },
       )
     }
   }
@@ -60,7 +68,7 @@ export class CsvRecords<T> {
         'The file ends inside a quoted field',
         'Look for a quote that is never closed; the file may also have been cut short.',
         {
-          record: this.count + 1,
+          record: this.count + 1 - this.headerRecords,
         },
       )
     }
@@ -170,7 +178,7 @@ export class CsvRecords<T> {
               'Text follows a closing quote',
               'Double every quote inside a quoted field, or state the right quote character and delimiter.',
               {
-                record: this.count + 1,
+                record: this.count + 1 - this.headerRecords,
               },
             )
           }

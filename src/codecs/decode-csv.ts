@@ -22,11 +22,6 @@ export interface CsvInput {
 /** Decodes CSV into batches of `schema`, whatever order the file's columns have. Record numbers in faults count data records from 1. */
 export async function* decodeCsv(body: AsyncIterable<Uint8Array>, schema: Schema, input: CsvInput): AsyncGenerator<RecordBatch, void> {
   const { nullText } = input.format
-  const records = new CsvRecords<string | null>(
-    input.format,
-    (text) => (text === nullText ? null : text),
-    (text) => text,
-  )
   const batch = new BatchBuilder(schema.fields.length)
   const readers = schema.fields.map((field) => textReader(field.type))
   let order: number[] | undefined =
@@ -36,6 +31,12 @@ export async function* decodeCsv(body: AsyncIterable<Uint8Array>, schema: Schema
         ? undefined
         : schema.fields.map((_, index) => index)
   const headerRecords = order === undefined ? 1 : 0
+  const records = new CsvRecords<string | null>(
+    input.format,
+    (text) => (text === nullText ? null : text),
+    (text) => text,
+    headerRecords,
+  )
   const row: unknown[] = new Array(schema.fields.length)
 
   const add = (record: (string | null)[]) => {

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import type { ByteFormat } from '../core/payload.ts'
 import { badData } from './bad-data.ts'
@@ -19,30 +18,104 @@ export async function* decompress(
     yield* body
     return
   }
-  let failedUpstream: { error: unknown } | undefined
-  const input = Readable.from(
-    (async function* () {
-      try {
-        yield* body
-      } catch (error) {
-        failedUpstream = { error }
-        throw error
-      }
-    })(),
-    { objectMode: false, highWaterMark: OUTPUT_PIECE_BYTES },
-  )
+  const input = new Pieces(body)
+  try {
+    while (await input.skipPadding()) yield* member(input, compression)
+  } finally {
+    await input.close()
+  }
+}
+
+/**
+ * One run of the decompressor. It takes further members by itself, but ends without a word when a member's last byte was
+ * also the last of a piece; what it did not take is then the start of the next run.
+ */
+async function* member(input: Pieces, compression: 'gzip' | 'zstd'): AsyncGenerator<Uint8Array, void> {
   const unpack =
     compression === 'gzip' ? createGunzip({ chunkSize: OUTPUT_PIECE_BYTES }) : createZstdDecompress({ chunkSize: OUTPUT_PIECE_BYTES })
-  input.once('error', (error) => unpack.destroy(error))
-  input.pipe(unpack)
+  let over = false
+  let failure: { error: unknown } | undefined
+  let wake = () => {}
+  const stop = () => {
+    over = true
+    wake()
+  }
+  unpack.once('end', stop).once('close', stop).once('error', stop)
+  let given = 0
+  /** Given, and perhaps not taken yet, with where each began. */
+  let recent: { start: number; piece: Uint8Array }[] = []
+  const feed = async () => {
+    try {
+      while (!over) {
+        const piece = await input.next()
+        if (over) {
+          if (piece) input.putBack(piece)
+          return
+        }
+        if (!piece) return void unpack.end()
+        recent = recent.filter(({ start, piece: older }) => start + older.length > unpack.bytesWritten)
+        recent.push({ start: given, piece })
+        given += piece.length
+        await new Promise<void>((resolve) => {
+          wake = resolve
+          unpack.write(piece, () => resolve())
+        })
+      }
+    } catch (error) {
+      failure = { error }
+      unpack.destroy()
+    }
+  }
+  const feeding = feed()
   try {
     for await (const piece of unpack) yield piece as Uint8Array
+    await feeding
   } catch (error) {
-    if (failedUpstream) throw failedUpstream.error
-    throw damaged(compression, error)
+    throw failure ? failure.error : damaged(compression, error)
   } finally {
-    input.destroy()
+    stop()
     unpack.destroy()
+  }
+  if (failure) throw failure.error
+  for (const { start, piece } of recent.reverse()) {
+    const taken = Math.max(0, unpack.bytesWritten - start)
+    if (taken < piece.length) input.putBack(piece.subarray(taken))
+  }
+}
+
+/** Pieces of a body, which can be put back, the last one first. */
+class Pieces {
+  private readonly source: AsyncIterator<Uint8Array>
+  private readonly held: Uint8Array[] = []
+
+  constructor(body: AsyncIterable<Uint8Array>) {
+    this.source = body[Symbol.asyncIterator]()
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    const held = this.held.pop()
+    if (held) return held
+    const { done, value } = await this.source.next()
+    return done ? undefined : value
+  }
+
+  putBack(piece: Uint8Array): void {
+    this.held.push(piece)
+  }
+
+  /** Whether anything but zero bytes follows; those pad archives and are no data. */
+  async skipPadding(): Promise<boolean> {
+    for (let piece = await this.next(); piece; piece = await this.next()) {
+      const start = piece.findIndex((byte) => byte !== 0)
+      if (start < 0) continue
+      this.putBack(piece.subarray(start))
+      return true
+    }
+    return false
+  }
+
+  async close(): Promise<void> {
+    await this.source.return?.()
   }
 }
 

@@ -1,4 +1,3 @@
-import Papa from 'papaparse'
 import type { CsvFormat } from '../core/payload.ts'
 import { badData } from './bad-data.ts'
 import { columnNames } from './column-names.ts'
@@ -153,14 +152,22 @@ function decodeSample(sample: Uint8Array, whole: boolean, encoding: string): str
   return whole ? text + decodeStrictly(decoder, encoding) : text
 }
 
+/** The delimiter that gives most records the width of the first one; of equally good ones that of more columns. */
 function guessDelimiter(text: string, quote: string): string {
-  const { meta, data } = Papa.parse<string[]>(text.slice(0, GUESS_CHARS), {
-    delimitersToGuess: DELIMITERS,
-    quoteChar: quote,
-    preview: SNIFFED_RECORDS,
-  })
-  const width = data[0]?.length ?? 1
-  return width > 1 && DELIMITERS.includes(meta.delimiter) ? meta.delimiter : ','
+  let best = { delimiter: ',', share: 0, width: 0 }
+  for (const delimiter of DELIMITERS) {
+    let widths: number[]
+    try {
+      widths = sampleRecords(text.slice(0, GUESS_CHARS), text.length <= GUESS_CHARS, { delimiter, quote }).map((record) => record.length)
+    } catch {
+      // With this delimiter the quotes make no sense.
+      continue
+    }
+    const width = widths[0] ?? 0
+    const share = widths.filter((one) => one === width).length / widths.length
+    if (width > 1 && (share > best.share || (share === best.share && width > best.width))) best = { delimiter, share, width }
+  }
+  return best.delimiter
 }
 
 function sampleRecords(text: string, whole: boolean, format: Pick<CsvFormat, 'delimiter' | 'quote'>): Cell[][] {

@@ -4,9 +4,13 @@ import { COPY_BUFFER_BYTES, IDLE_TIMEOUT_MS } from '../../limits.ts'
 import { unreachable } from './faults.ts'
 import type { ByteRange, ObjectStore, StoredObject } from './object-store.ts'
 
-/** The standard's `min` is missing in the types; Node and workerd have it. The last piece may come together with `done`. */
+/**
+ * workerd hands over 4 KB at a time unless asked for more; its `readAtLeast` does that. The standard's `min` option would
+ * fail on the last bytes of a closed stream.
+ */
 interface PieceReader {
-  read(view: Uint8Array, options: { min: number }): Promise<{ done: boolean; value?: Uint8Array }>
+  read(view: Uint8Array): Promise<{ done: boolean; value?: Uint8Array }>
+  readAtLeast?(minBytes: number, view: Uint8Array): Promise<{ done: boolean; value?: Uint8Array }>
   cancel(): Promise<void>
 }
 
@@ -55,8 +59,7 @@ export class GuardedBody implements AsyncIterable<Uint8Array> {
     this.throwIfFailed()
     if (!this.reader) return this.finish()
     try {
-      // A piece is not used again after it was handed on: not every pipe copies.
-      const { done, value } = await this.waitFor(this.reader.read(new Uint8Array(COPY_BUFFER_BYTES), { min: COPY_BUFFER_BYTES / 2 }))
+      const { done, value } = await this.waitFor(this.nextPiece(this.reader))
       this.throwIfFailed()
       const size = value?.byteLength ?? 0
       this.bytes += size
@@ -87,6 +90,12 @@ export class GuardedBody implements AsyncIterable<Uint8Array> {
   /** Stops the transfer; harmless afterwards. Never throws. */
   cancel(): void {
     this.fail(new IngestError({ tag: 'cancelled' }))
+  }
+
+  private nextPiece(reader: PieceReader): Promise<{ done: boolean; value?: Uint8Array }> {
+    // A buffer is not used again after it was handed on: not every pipe copies.
+    const view = new Uint8Array(COPY_BUFFER_BYTES)
+    return reader.readAtLeast ? reader.readAtLeast(COPY_BUFFER_BYTES / 2, view) : reader.read(view)
   }
 
   private finish(): undefined {
