@@ -40,6 +40,7 @@ export async function openQueries(config: PostgresConfig, io: Io): Promise<Queri
   interrupt.onFail(forget)
   if (io.signal.aborted) cancel()
   try {
+    if (interrupt.failed) throw interrupt.error
     const { client, encrypted } = await openClient(config, io, interrupt)
     const state = { alive: true, busy: false }
     client.on('error', () => {

@@ -50,6 +50,7 @@ export async function copyOut(
   if (io.signal.aborted) cancel()
 
   try {
+    if (interrupt.failed) throw interrupt.error
     const session = await openSession(config, io, interrupt)
     interrupt.onFail(() => {
       if (session.cancelKey) void sendCancel(config, io, session.cancelKey, session.encrypted)
