@@ -6,6 +6,7 @@ import { consume } from './execution/consume.ts'
 import { createOperations, type Deps } from './operations/create-operations.ts'
 import { sweep } from './operations/sweep.ts'
 import { workerIo } from './platform/io.ts'
+import { log } from './platform/log.ts'
 import { secretBox } from './platform/secrets.ts'
 
 export { ExecutionObject } from './execution/execution-object.ts'
@@ -27,9 +28,18 @@ function apiSettings(env: Env): ApiSettings {
   }
 }
 
+/** Holds no state of its own, so one serves every request of an isolate. */
+const apps = new WeakMap<Env, ReturnType<typeof createApp>>()
+
+function appOf(env: Env): ReturnType<typeof createApp> {
+  const app = apps.get(env) ?? createApp({ operations: createOperations(depsOf(env)), settings: apiSettings(env), edges: { log } })
+  apps.set(env, app)
+  return app
+}
+
 export default {
   async fetch(request, env, context) {
-    return await createApp({ operations: createOperations(depsOf(env)), settings: apiSettings(env) }).fetch(request, env, context)
+    return await appOf(env).fetch(request, env, context)
   },
   async queue(batch, env) {
     await consume(batch, env)

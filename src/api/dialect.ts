@@ -2,11 +2,11 @@ import type { Context, Hono } from 'hono'
 import type { z } from 'zod'
 import type { Json } from '../core/chunk.ts'
 import { type Fault, faultOf, IngestError } from '../core/errors.ts'
+import { redact } from '../core/redact.ts'
 import { REQUEST_MAX_BYTES } from '../limits.ts'
 import type { Caller, Operations } from '../operations/operations.ts'
 import { type AuthSettings, authenticate } from './auth.ts'
 import { readBody } from './read-body.ts'
-import { redact } from './redact.ts'
 
 export interface ApiSettings {
   auth: AuthSettings

@@ -1,6 +1,7 @@
 import { destinationEnd, sourceEnd } from '../connectors/registry.ts'
 import { IngestError } from '../core/errors.ts'
 import { executionHandle, type Start } from '../execution/handle.ts'
+import { log } from '../platform/log.ts'
 import { type ExecutionRow, insertExecution } from '../store/executions.ts'
 import type { Deps } from './create-operations.ts'
 import type { Caller, LoadCommand } from './operations.ts'
@@ -12,6 +13,7 @@ import type { Caller, LoadCommand } from './operations.ts'
 export async function startLoad(deps: Deps, caller: Caller, command: LoadCommand): Promise<{ executionId: string; created: boolean }> {
   sourceEnd(command.sourceUri)
   destinationEnd(command.destinationUri)
+  refuseSharedTables(command)
   const id = newExecutionId()
   const text = JSON.stringify(command)
   const commandFingerprint = await deps.secrets.fingerprint(text)
@@ -27,8 +29,32 @@ export async function startLoad(deps: Deps, caller: Caller, command: LoadCommand
   if (row.commandFingerprint !== commandFingerprint) {
     throw new IngestError({ tag: 'conflict', reason: 'This idempotency key was used with a different request.' })
   }
-  if (created) await wake(deps, row)
+  try {
+    if (created) await wake(deps, row)
+  } catch (error) {
+    // The run is stored: an error would invite a second one, while the sweeper starts this one within a minute.
+    log('an execution could not be woken yet', { executionId: row.id, reason: String(error) })
+  }
   return { executionId: row.id, created }
+}
+
+/** Two resources that replace one table would undo each other, in an order nobody chose. */
+function refuseSharedTables(command: LoadCommand): void {
+  const seen = new Map<string, number>()
+  const issues = command.resources.flatMap((resource, index) => {
+    const table = resource.table ?? resource.stream
+    const first = seen.get(table)
+    seen.set(table, first ?? index)
+    const adds = resource.mode.type === 'append' || resource.mode.type === 'upsert'
+    if (first === undefined || adds) return []
+    return [
+      {
+        path: `resources.${index}.table`,
+        message: `Resource ${first} writes into "${table}" too; only append and upsert may share a table`,
+      },
+    ]
+  })
+  if (issues.length > 0) throw new IngestError({ tag: 'invalid-request', issues })
 }
 
 /** Hands a stored run to its object. Repeatable: an object that has started ignores it. */

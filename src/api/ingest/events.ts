@@ -1,7 +1,7 @@
 import { faultOf } from '../../core/errors.ts'
 import type { ExecutionView } from '../../core/execution.ts'
+import { redact } from '../../core/redact.ts'
 import type { ApiRequest, DialectContext } from '../dialect.ts'
-import { redact } from '../redact.ts'
 import { messageOf } from './faults.ts'
 import { hasEnded, progressOf, receiptOf } from './receipt.ts'
 

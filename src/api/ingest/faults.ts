@@ -1,6 +1,6 @@
 import { explain, type Fault } from '../../core/errors.ts'
+import { redact } from '../../core/redact.ts'
 import type { ApiSettings, WireError } from '../dialect.ts'
-import { redact } from '../redact.ts'
 import { errorsOf } from './validation.ts'
 
 /**

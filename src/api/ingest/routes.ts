@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { IngestError } from '../../core/errors.ts'
+import { redact } from '../../core/redact.ts'
 import type { ApiRequest, DialectContext, Route } from '../dialect.ts'
-import { redact } from '../redact.ts'
 import { executionAnswer } from './answers.ts'
 import { streamEvents } from './events.ts'
 import { load } from './load.ts'
