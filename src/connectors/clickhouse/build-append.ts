@@ -14,7 +14,7 @@ export async function appendRows(
   keeps: boolean,
 ): Promise<Built> {
   const baseRows = keeps ? await countRows(http, load.database, shadow) : 0
-  const built = { foundRows: winners.rows, tableRows: baseRows + winners.rows, notes: [] as string[] }
+  const built: Built = { foundRows: winners.rows, tableRows: baseRows + winners.rows, notes: [] }
   if (tooManyParts(winners)) {
     const united = await uniteStages(http, load, winners, rest)
     const note = await mergeParts(http, load, united)
@@ -31,11 +31,12 @@ export async function appendRows(
   )
   const attached = BigInt.asUintN(64, (await partsHash(http, load.database, shadow)) - baseHash)
   // Parts that were merged meanwhile have other checksums: then the rows themselves are compared, where that is the load alone.
-  if (attached !== winners.hash && !keeps && !load.existing?.foldsRows) await compareRows(http, load, shadow, winners)
+  if (attached === winners.hash) built.checksum = attached.toString()
+  else if (!keeps && !load.existing?.foldsRows) built.checksum = await compareRows(http, load, shadow, winners)
   return built
 }
 
-async function compareRows(http: ClickHouseHttp, load: Load, shadow: string, winners: Winners): Promise<void> {
+async function compareRows(http: ClickHouseHttp, load: Load, shadow: string, winners: Winners): Promise<string> {
   const hash = `sum(cityHash64(${load.columns.map((column) => quoteName(column.name)).join(', ')}))`
   const names = winners.stages.map((stage) => stage.table)
   const stages =
@@ -47,4 +48,5 @@ async function compareRows(http: ClickHouseHttp, load: Load, shadow: string, win
   )
   if (row.staged !== row.shadow)
     throw fault(http, load, 'mismatch', 'The rows to publish differ from the rows staged', 'Nothing was published. Start the load again.')
+  return row.shadow
 }

@@ -17,6 +17,8 @@ export interface Built {
   foundRows: number
   /** Rows the shadow must have now. */
   tableRows: number
+  /** Of the load's content, equal in the stages and in the shadow; absent where they were compared by rows alone. */
+  checksum?: string
   notes: string[]
 }
 
@@ -57,7 +59,8 @@ export async function buildShadow(
   if (tableRows < built.tableRows) notes.push(`The table's own engine or TTL has merged ${built.tableRows - tableRows} rows away already.`)
   const nulled = Object.entries(winners.nulled).map(([column, values]) => `${values} in "${column}"`)
   if (nulled.length > 0) notes.push(`Values that the destination cannot hold became NULL: ${nulled.join(', ')}.`)
-  return { foundRows: built.foundRows, tableRows, foldedRows: winners.rows - built.foundRows, notes }
+  const { foundRows, checksum } = built
+  return { foundRows, tableRows, foldedRows: winners.rows - foundRows, ...(checksum !== undefined && { checksum }), notes }
 }
 
 async function apply(http: ClickHouseHttp, load: Load, shadow: string, winners: Winners, rest: string, keeps: boolean): Promise<Built> {

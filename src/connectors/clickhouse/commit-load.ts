@@ -27,20 +27,21 @@ interface Live {
 export async function commitLoad(
   http: ClickHouseHttp,
   io: Io,
-  load: Load,
+  planned: Load,
   receipts: AsyncIterable<Receipt>,
   journal: Journal,
 ): Promise<CommitResult> {
-  if (load.publish === 'insert') return await publishByInsert(http, io, load, receipts, journal)
+  if (planned.publish === 'insert') return await publishByInsert(http, io, planned, receipts, journal)
   const entry = (await journal.load()) as unknown as Entry | undefined
   if (entry?.phase === 'done') {
-    await clean(http, io, load)
+    await clean(http, io, planned)
     return entry.result
   }
-  if (entry?.phase === 'foreign') throw foreignWrite(http, load, entry)
+  if (entry?.phase === 'foreign') throw foreignWrite(http, planned, entry)
 
-  await fence(http, load)
-  const live = await readLive(http, load)
+  await fence(http, planned)
+  const live = await readLive(http, planned)
+  const load = live && !planned.existing ? await joinCreated(http, planned, live) : planned
   const own = await tablesMatching(http, load.database, loadPattern(load.tag, load.loadId))
   if (entry) {
     const swapped = wasSwapped(http, load, entry, live, own)
@@ -102,7 +103,7 @@ async function fence(http: ClickHouseHttp, load: Load): Promise<void> {
   }
 }
 
-async function readLive(http: ClickHouseHttp, load: Load): Promise<Live | undefined> {
+async function readLive(http: ClickHouseHttp, load: Pick<Load, 'database' | 'table'>): Promise<Live | undefined> {
   const [row] = await http.rows<{ uuid: string; create: string }>(
     `SELECT toString(uuid) AS uuid, create_table_query AS create FROM system.tables WHERE database = ${quoteText(load.database)} AND name = ${quoteText(load.table)}`,
   )
@@ -170,14 +171,22 @@ function foreignWrite(http: ClickHouseHttp, load: Load, entry: Extract<Entry, { 
   )
 }
 
+/** A table that was created meanwhile (by another load, most likely) in the very structure planned here is used like one that was there. */
+async function joinCreated(http: ClickHouseHttp, load: Load, live: Live): Promise<Load> {
+  const template = await readLive(http, { database: load.database, table: load.template })
+  if (template?.structure !== live.structure) return load
+  const existing = { structure: live.structure, engine: 'MergeTree', engineRest: '', foldsRows: false, hasProjections: false, hasTtl: false }
+  return { ...load, existing }
+}
+
 function checkLive(http: ClickHouseHttp, load: Load, live: Live | undefined): void {
   if (!load.existing && live)
     throw fault(
       http,
       load,
       'schema-conflict',
-      'The table was created by somebody else meanwhile',
-      'Nothing was published. Start the load again; it then uses the table.',
+      'The table was created by somebody else meanwhile, in another structure',
+      'Nothing was published. Start the load again; it then fits the table that is there.',
     )
   if (load.existing && !live)
     throw fault(

@@ -7,6 +7,9 @@ export const MINIMAL_RIGHTS =
 /** Longest beginning of somebody's value that a message may show. */
 export const VALUE_MAX_CHARS = 64
 
+/** Longest explanation of a parser that is shown; what follows it may be data. */
+const MESSAGE_OF_DATA_MAX_CHARS = 120
+
 /** What ClickHouse said, before anybody judged it. */
 export interface Refusal {
   httpStatus: number
@@ -103,19 +106,27 @@ function badData(text: string, code: number | undefined, place: Place, columns: 
     }
   }
   const record = /\(at row (\d+)\)/.exec(text)
-  const column =
-    /Column \d+,\s+name: (.+?), type: [^\n]*?ERROR/.exec(text)?.[1] ??
-    /while reading the value of key ([^\n]*?)\)/.exec(text)?.[1] ??
-    / to destination column ([^\n]*?): while/.exec(text)?.[1]
-  const detail = /^ERROR: ([^\n]*)/m.exec(text)?.[1] ?? /(ERROR: text "[^\n]*)/.exec(text)?.[1]?.slice(7)
-  const first = wording(text).split(' before: ')[0] ?? ''
+  const { column, value } = diagnosed(text)
+  const first = (wording(text).split(/ before: |: \(at row|: \(while /)[0] ?? '').slice(0, MESSAGE_OF_DATA_MAX_CHARS)
   return {
     tag: 'bad-data',
-    message: (detail ? `${first.slice(0, 80)}: ${detail}` : first).slice(0, 80 + 2 * VALUE_MAX_CHARS),
+    message: value === undefined ? first : `${first}: "${value.slice(0, VALUE_MAX_CHARS)}"`,
     place: { ...place, ...(column ? { column } : {}), ...(record ? { record: Number(record[1]) } : {}) },
     remedy: code === 349 ? 'Give the column a value in every row, or make it Nullable at the destination.' : remedy,
     ...(code === undefined ? {} : { code: String(code) }),
   }
+}
+
+/** Column and value out of the rows that ClickHouse prints behind an error; the last column before the word ERROR is the one. */
+function diagnosed(text: string): { column?: string; value?: string } {
+  const end = Math.max(text.lastIndexOf('\nERROR: '), text.lastIndexOf('ERROR\nCode: '), text.lastIndexOf('ERROR: text '))
+  const column = end < 0 ? undefined : [...text.slice(0, end).matchAll(/\nColumn \d+,\s+name: (.+?),\s+type: [^\n]*/g)].at(-1)
+  if (column?.[1] !== undefined) {
+    const value = /parsed text: "([^\n]*)"$/.exec(column[0])?.[1]
+    return { column: column[1], ...(value === undefined ? {} : { value }) }
+  }
+  const named = /while reading the value of key ([^\n]*?)\)/.exec(text)?.[1] ?? / to destination column ([^\n]*?): while/.exec(text)?.[1]
+  return named === undefined ? {} : { column: named }
 }
 
 function codeOf(text: string): number | undefined {

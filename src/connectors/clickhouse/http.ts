@@ -3,6 +3,7 @@ import type { Io } from '../../core/connector.ts'
 import { IngestError, type Place } from '../../core/errors.ts'
 import { REMOTE_MESSAGE_MAX_CHARS } from '../../limits.ts'
 import { faultOfRefusal, type Refusal, unreachable } from './faults.ts'
+import { prefixed } from './prefix-body.ts'
 
 export interface Endpoint {
   /** `http://host:8123` */
@@ -19,8 +20,8 @@ const STATEMENT_IN_URL_MAX_CHARS = 8_000
 const STATEMENT_TIMEOUT_MS = 15 * 60_000
 /** How long a cancelled load waits for the server to hear of it. */
 const UNCANCELLED_TIMEOUT_MS = 2_000
-/** ClickHouse parses at most this much of a statement; wide tables need more than its default of 256 KB. */
-const STATEMENT_MAX_BYTES = 16 * 1024 * 1024
+/** Tables of 1,600 columns need longer statements than ClickHouse allows by default. */
+const STATEMENT_LIMITS: Settings = { max_query_size: 16 * 1024 * 1024, max_ast_elements: 2_000_000, max_expanded_ast_elements: 4_000_000 }
 
 export interface InsertCall {
   statement: string
@@ -50,7 +51,7 @@ export class ClickHouseHttp {
       keep_alive: { enabled: false },
       log: { level: ClickHouseLogLevel.OFF },
       fetch: (input: string | URL | Request, init?: RequestInit) => this.send(input, init ?? {}),
-      clickhouse_settings: { output_format_json_quote_64bit_integers: 1, max_query_size: String(STATEMENT_MAX_BYTES) },
+      clickhouse_settings: { output_format_json_quote_64bit_integers: 1, ...STATEMENT_LIMITS },
     })
   }
 
@@ -84,8 +85,7 @@ export class ClickHouseHttp {
   /** Streams bytes into an INSERT and returns the rows that ClickHouse wrote; the stream is handed to fetch as it is. */
   async insert(call: InsertCall): Promise<number> {
     const url = new URL(this.endpoint.url)
-    for (const [name, value] of Object.entries({ ...call.settings, max_query_size: STATEMENT_MAX_BYTES }))
-      url.searchParams.set(name, String(value))
+    for (const [name, value] of Object.entries({ ...call.settings, ...STATEMENT_LIMITS })) url.searchParams.set(name, String(value))
     url.searchParams.set('wait_end_of_query', '1')
     url.searchParams.set('async_insert', '0')
     url.searchParams.set('query_id', call.queryId)
@@ -203,17 +203,4 @@ export function storedZstdFrame(bytes: Uint8Array): Uint8Array {
     at += part.length
   }
   return frame
-}
-
-function prefixed(prefix: Uint8Array, body: ReadableStream<Uint8Array>, io: Io): ReadableStream<Uint8Array> {
-  const { readable, writable } = io.pipe()
-  const pump = async () => {
-    const writer = writable.getWriter()
-    await writer.write(prefix)
-    writer.releaseLock()
-    await body.pipeTo(writable)
-  }
-  // Either end that fails ends the other through the pipe; the request reports the cause.
-  pump().catch(() => body.cancel().catch(() => {}))
-  return readable
 }

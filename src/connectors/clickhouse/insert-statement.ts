@@ -106,6 +106,7 @@ function csvFormat(format: ByteFormat): { name: string; settings: Settings } {
     name: csv.header ? 'CSVWithNames' : 'CSV',
     settings: {
       format_csv_delimiter: csv.delimiter,
+      input_format_csv_allow_whitespace_or_tab_as_delimiter: /\s/.test(csv.delimiter) ? 1 : 0,
       format_csv_allow_double_quotes: csv.quote === '"' ? 1 : 0,
       format_csv_allow_single_quotes: csv.quote === "'" ? 1 : 0,
       format_csv_null_representation: csv.nullText,
