@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, freePort } from './ports.ts'
 
-/** The npm packages that carry the server exist for Linux alone. @throws with what to do about it */
+/** The npm package that carries the server exists for Linux on x64 alone. @throws with what to do about it */
 export function assertClickHouseAvailable(): void {
   try {
     createRequire(import.meta.url).resolve(`@chdb/lib-linux-${process.arch}-gnu/package.json`)
   } catch {
     throw new Error(
-      `The ClickHouse server needs Linux (glibc) on x64 or arm64 and the optional npm packages; this is ${process.platform} ${process.arch}. ` +
-        'Run `npm ci` without --omit=optional, or use a Linux machine or container.',
+      `The ClickHouse server comes as an optional npm package for Linux (glibc) on x64; this is ${process.platform} ${process.arch}. ` +
+        'Run `npm ci` without --omit=optional, on such a machine or in such a container.',
     )
   }
 }
