@@ -36,6 +36,7 @@ export class Database {
       user: 'postgres',
       password: this.server.password,
       database,
+      options: '-c standard_conforming_strings=on -c datestyle=ISO',
       types: { getTypeParser: () => (value: string) => value },
     })
     client.on('error', () => {})
