@@ -29,9 +29,6 @@ interface ColumnRow {
   key: number
 }
 
-/** Longest name for which ClickHouse finds room in its file names. */
-const TABLE_NAME_MAX_BYTES = 200
-
 /** Decides everything a load will do to the destination's structure. Reads only. */
 export async function planTarget(http: ClickHouseHttp, target: Target, settings: PlanSettings): Promise<TargetPlan> {
   const place = { database: target.dataset || settings.database, table: target.table }
@@ -39,15 +36,18 @@ export async function planTarget(http: ClickHouseHttp, target: Target, settings:
     fault(http, place, 'schema-conflict', message, remedy, column === undefined ? {} : { column })
   if (place.table === '' || isOurs(place.table))
     throw refuse(`"${place.table}" cannot be the name of a destination table`, 'Choose another table name.')
-  if (new TextEncoder().encode(place.table).length > TABLE_NAME_MAX_BYTES) {
-    throw refuse(`The table name is longer than ${TABLE_NAME_MAX_BYTES} bytes`, 'Choose a shorter table name.')
-  }
   checkColumns(target, refuse)
 
-  const server = await http.row<{ engine: string; zone: string; exact: number }>(
+  const server = await http.row<{ engine: string; zone: string; room: string; exact: number }>(
     `SELECT (SELECT max(engine) FROM system.databases WHERE name = ${quoteText(place.database)}) AS engine, serverTimezone() AS zone, ` +
+      `getMaxTableNameLengthForDatabase(${quoteText(place.database)}) AS room, ` +
       `toString(toDateTime64('0500-01-02 03:04:05.123456', 6, 'UTC')) = '0500-01-02 03:04:05.123456' AS exact`,
   )
+  if (fileNameBytes(place.table) > Number(server.room))
+    throw refuse(
+      `The table name is longer than the ${server.room} bytes that ClickHouse has for one in this database, where all but letters, digits and _ take three bytes each`,
+      'Choose a shorter table name.',
+    )
   const notes: string[] = []
   const createsDatabase = server.engine === ''
   if (!Number(server.exact)) {
@@ -83,6 +83,11 @@ export async function planTarget(http: ClickHouseHttp, target: Target, settings:
     unrepresentable: target.unrepresentable,
   }
   return { target, statements: statementsOf(details), columns: fitted.plans, notes, details: details as unknown as Json }
+}
+
+/** ClickHouse names files after tables, with every other byte escaped. */
+function fileNameBytes(table: string): number {
+  return [...new TextEncoder().encode(table)].reduce((sum, byte) => sum + (/\w/.test(String.fromCharCode(byte)) ? 1 : 3), 0)
 }
 
 /** The statements that change structure, as they take effect under the destination's own name. */

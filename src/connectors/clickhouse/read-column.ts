@@ -67,7 +67,7 @@ function readTrusted(source: DataType, dest: ParsedType, name: string): ColumnRe
         inputType: "Nullable(DateTime64(6, 'UTC'))",
         value: `to${dest.bare}(${name})`,
         bad: `NOT ifNull(${inDateRange(name, dest.bare)}, 1)`,
-        shown: `toString(${name})`,
+        shown: `substring(toString(${name}), 1, 10)`,
       }
     case 'timestamp':
       if (dest.family !== 'DateTime64' || (timestampOf(dest)?.digits ?? 0) < source.fractionDigits) return undefined
