@@ -47,7 +47,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
     this.ledger = new Ledger(ctx.storage.sql)
     this.settings = readSettings(env)
     this.leaseTtlMs = this.settings.LEASE_TTL_MS ?? LEASE_TTL_MS
-    this.snapshots = new SnapshotKeeper(this.settings.PRIVATE_ADDRESSES)
+    this.snapshots = new SnapshotKeeper(this.settings.PRIVATE_ADDRESSES, this.settings.IDLE_TIMEOUT_MS)
   }
 
   async start(start: Start): Promise<void> {
@@ -193,9 +193,10 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
     return this.ledger.journal(resource)
   }
 
-  async saveJournal(resource: number, entry: Json): Promise<void> {
-    this.ledger.saveJournal(resource, entry)
+  async saveJournal(stepId: number, lease: number, entry: Json): Promise<boolean> {
+    const saved = this.ledger.saveJournal(stepId, lease, entry)
     await this.ctx.storage.sync()
+    return saved
   }
 
   async view(): Promise<ExecutionView | null> {

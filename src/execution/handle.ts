@@ -80,7 +80,8 @@ export interface ExecutionHandle {
   leave(slot: number): Promise<void>
   receipts(resource: number, afterStepId: number, limit: number): Promise<{ stepId: number; receipt: Receipt }[]>
   loadJournal(resource: number): Promise<Json | null>
-  saveJournal(resource: number, entry: Json): Promise<void>
+  /** False when the step is no longer this worker's: it must not pass the point of no return that it wanted to note. */
+  saveJournal(stepId: number, lease: number, entry: Json): Promise<boolean>
   /** null: nothing was ever started here. */
   view(): Promise<ExecutionView | null>
   /** Resolves at the end of the run, or after `timeoutMs` with what is then. */

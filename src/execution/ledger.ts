@@ -149,8 +149,12 @@ export class Ledger {
     return this.read<{ entry: Json }>(`journal ${resource}`)?.entry ?? null
   }
 
-  saveJournal(resource: number, entry: Json): void {
-    this.write(`journal ${resource}`, { entry })
+  /** False, and nothing is saved, when this lease of the step is not the one that holds now. */
+  saveJournal(stepId: number, lease: number, entry: Json): boolean {
+    const step = this.step(stepId)
+    if (step?.state !== 'leased' || step.lease !== lease) return false
+    this.write(`journal ${step.resource}`, { entry })
+    return true
   }
 
   addStep(resource: number, kind: StepKind, chunk?: Chunk): void {

@@ -206,6 +206,19 @@ describe('a worker that died', () => {
     expect(again.lease).toBeGreaterThan(step.lease)
     expect(ledger.healingActions()).toMatchObject([{ rule: 'hand-over-lease' }])
   })
+  it('cannot note a point of no return any more, while its successor can', () => {
+    settle(lend('plan'), planned)
+    settle(lend('prepare'), prepared(0))
+    const lost = lend('commit')
+    expect(ledger.saveJournal(lost.id, lost.lease, 'before the first swap')).toBe(true)
+    expireLeases(ledger, 1_001)
+    expect(ledger.saveJournal(lost.id, lost.lease, 'before a second swap')).toBe(false)
+    const next = lend('commit', 1_001)
+    expect(ledger.journal(0)).toBe('before the first swap')
+    expect(ledger.saveJournal(lost.id, lost.lease, 'before a second swap')).toBe(false)
+    expect(ledger.saveJournal(next.id, next.lease, 'done')).toBe(true)
+    expect(ledger.journal(0)).toBe('done')
+  })
   it('fails the resource when the same step loses one worker after another', () => {
     for (let round = 0; round <= 20; round++) {
       lend('plan', round * 2_000)
@@ -252,4 +265,4 @@ it('keeps a ledger of 100,000 chunks usable', () => {
   settle(step, copied(step, 1))
   expect(ledger.claimable(0, 4)).toBe(4)
   expect(ledger.receipts(0, 0, 500)).toHaveLength(1)
-})
+}, 60_000)
