@@ -48,6 +48,8 @@ const Settings = z.object({
   PRIVATE_ADDRESSES: z.enum(['none', 'loopback', 'all']).default('none'),
   /** For tests of recovery; see LEASE_TTL_MS in limits.ts. */
   LEASE_TTL_MS: z.coerce.number().int().min(500).optional(),
+  /** For tests of recovery; see IDLE_TIMEOUT_MS in limits.ts. */
+  IDLE_TIMEOUT_MS: z.coerce.number().int().min(500).optional(),
   /** Size of the pieces streams are cut into, for measurements; see transfer/chunk-size.ts for the default. */
   CHUNK_BYTES: z.coerce.number().int().min(8192).optional(),
 })

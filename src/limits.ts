@@ -82,3 +82,5 @@ export const OBJECTS_PER_STREAM_MAX = 100_000
 export const OBJECTS_IN_DESCRIPTION_MAX = 64
 /** Requests of one description under way at once; Workers wait for six answers at a time. */
 export const OBJECT_REQUESTS_AT_ONCE = 4
+/** A query that sent nothing for this long is given up, even if the server says that it still works on it. */
+export const SILENT_QUERY_MAX_MS = 60 * 60 * 1000

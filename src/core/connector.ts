@@ -86,6 +86,8 @@ export interface Io {
   pipe(): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> }
   /** Aborted on cancel; the pieces stop by themselves. */
   readonly signal: AbortSignal
+  /** How long a remote may move no byte before it is taken for dead; absent: IDLE_TIMEOUT_MS of limits.ts. */
+  readonly idleTimeoutMs?: number
   nowMs(): number
   /** `fields` never hold row data or credentials. */
   log(event: string, fields?: Record<string, Json>): void

@@ -63,7 +63,7 @@ async function work(task: Task, env: Env): Promise<void> {
 async function takeSteps(worker: Worker, hand: number, join: () => void): Promise<void> {
   const { env, task, handle } = worker
   const settings = readSettings(env)
-  const ends = new Ends(worker.command, settings.PRIVATE_ADDRESSES)
+  const ends = new Ends(worker.command, settings.PRIVATE_ADDRESSES, settings.IDLE_TIMEOUT_MS)
   const name = `${task.executionId} ${task.slot} ${hand}`
   const places = [
     { gate: gate(env, `source ${ends.source.system} ${ends.source.address}`), capacity: TASKS_PER_SOURCE },

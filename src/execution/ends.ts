@@ -15,18 +15,20 @@ export class Ends {
   readonly source: End<Source>
   readonly destination: End<Destination>
   private readonly privateAddresses: PrivateAddresses
+  private readonly idleTimeoutMs: number | undefined
   private opened: Opened | undefined
 
-  constructor(command: LoadCommand, privateAddresses: PrivateAddresses) {
+  constructor(command: LoadCommand, privateAddresses: PrivateAddresses, idleTimeoutMs?: number) {
     this.source = sourceEnd(command.sourceUri)
     this.destination = destinationEnd(command.destinationUri)
     this.privateAddresses = privateAddresses
+    this.idleTimeoutMs = idleTimeoutMs
   }
 
   open(): Opened {
     if (!this.opened) {
       const controller = new AbortController()
-      const io = workerIo(this.privateAddresses, controller.signal)
+      const io = workerIo(this.privateAddresses, controller.signal, this.idleTimeoutMs)
       this.opened = { source: this.source.open(io), destination: this.destination.open(io), controller }
     }
     return this.opened

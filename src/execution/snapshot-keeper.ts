@@ -17,9 +17,11 @@ interface Held {
 export class SnapshotKeeper {
   private held: Promise<Held | null> | undefined
   private readonly privateAddresses: PrivateAddresses
+  private readonly idleTimeoutMs: number | undefined
 
-  constructor(privateAddresses: PrivateAddresses) {
+  constructor(privateAddresses: PrivateAddresses, idleTimeoutMs?: number) {
     this.privateAddresses = privateAddresses
+    this.idleTimeoutMs = idleTimeoutMs
   }
 
   /**
@@ -38,7 +40,7 @@ export class SnapshotKeeper {
   }
 
   private async take(sourceUri: () => Promise<string>, nextGeneration: () => number): Promise<Held | null> {
-    const source = sourceEnd(await sourceUri()).open(workerIo(this.privateAddresses, new AbortController().signal))
+    const source = sourceEnd(await sourceUri()).open(workerIo(this.privateAddresses, new AbortController().signal, this.idleTimeoutMs))
     try {
       if (!source.holdSnapshot) {
         await source.close()

@@ -7,10 +7,11 @@ import { log } from './log.ts'
 const REDIRECTS_MAX = 5
 
 /** What connectors may touch, on Workers. Every address goes through the same guard, redirects included. */
-export function workerIo(privateAddresses: PrivateAddresses, signal: AbortSignal): Io {
+export function workerIo(privateAddresses: PrivateAddresses, signal: AbortSignal, idleTimeoutMs?: number): Io {
   const guard = (host: string) => assertAllowedHost(host, privateAddresses)
   return {
     signal,
+    ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
     assertAllowed: guard,
     nowMs: () => Date.now(),
     log,

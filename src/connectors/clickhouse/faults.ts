@@ -32,6 +32,7 @@ const KNOWN: readonly (Known & { codes: readonly number[] })[] = [
   { codes: [60, 218, 390], tag: 'missing', remedy: 'Somebody removed the table; start the load again.' },
   { codes: [241, 173], tag: 'exhausted', remedy: 'Smaller chunks need less memory; or raise max_memory_usage for this user.' },
   { codes: [243, 432], tag: 'exhausted', remedy: 'Free disk space at the destination.' },
+  { codes: [201], tag: 'exhausted', remedy: 'Raise the quota of this user, or wait until its interval is over.' },
   { codes: [159, 160], tag: 'exhausted', remedy: 'Smaller chunks need less time; or raise max_execution_time for this user.' },
   { codes: [202, 745], tag: 'throttled', remedy: 'ClickHouse runs too many queries at once; the load tries again.' },
   { codes: [252], tag: 'throttled', remedy: 'ClickHouse has to merge parts first; the load tries again.' },

@@ -1,9 +1,10 @@
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client-web'
 import type { Io } from '../../core/connector.ts'
 import { IngestError, type Place } from '../../core/errors.ts'
-import { REMOTE_MESSAGE_MAX_CHARS } from '../../limits.ts'
+import { IDLE_TIMEOUT_MS, REMOTE_MESSAGE_MAX_CHARS } from '../../limits.ts'
 import { faultOfRefusal, type Refusal, unreachable } from './faults.ts'
 import { prefixed } from './prefix-body.ts'
+import { whileAnswering } from './while-answering.ts'
 
 export interface Endpoint {
   /** `http://host:8123` */
@@ -93,16 +94,13 @@ export class ClickHouseHttp {
     if (inUrl) url.searchParams.set('query', call.statement)
     let body = call.body
     if (!inUrl) body = prefixed(await compressed(`${call.statement}\n`, call.compression), call.body, this.io)
-    const response = await this.send(
-      url,
-      {
-        method: 'POST',
-        body,
-        signal: call.signal,
-        headers: call.compression === 'none' ? {} : { 'content-encoding': call.compression },
-      },
-      call.columns,
-    )
+    const init: RequestInit = {
+      method: 'POST',
+      body,
+      signal: call.signal,
+      headers: call.compression === 'none' ? {} : { 'content-encoding': call.compression },
+    }
+    const response = await this.whileAnswering(this.send(url, init, call.columns))
     await response.body?.cancel()
     const summary: { written_rows?: string } = JSON.parse(response.headers.get('x-clickhouse-summary') ?? '{}')
     return Number(summary.written_rows)
@@ -115,14 +113,24 @@ export class ClickHouseHttp {
     if (this.io.signal.aborted) throw new IngestError({ tag: 'cancelled' })
     this.io.signal.addEventListener('abort', abort, { once: true })
     try {
-      return await request(controller.signal)
+      return await this.whileAnswering(request(controller.signal))
     } catch (cause) {
+      abort()
       if (this.io.signal.aborted) throw new IngestError({ tag: 'cancelled' }, { cause })
       if (cause instanceof IngestError) throw cause
       throw unreachable(cause, this.place)
     } finally {
       this.io.signal.removeEventListener('abort', abort)
     }
+  }
+
+  private whileAnswering<T>(work: Promise<T>): Promise<T> {
+    const idleTimeoutMs = this.io.idleTimeoutMs ?? IDLE_TIMEOUT_MS
+    const ping = async (signal: AbortSignal) => {
+      const answer = await this.io.fetch(`${this.endpoint.url}/ping`, { signal, redirect: 'manual' })
+      await answer.body?.cancel()
+    }
+    return whileAnswering(work, idleTimeoutMs, ping, () => unreachable(new Error(`silent for ${idleTimeoutMs / 1000} s`), this.place))
   }
 
   private async send(input: string | URL | Request, init: RequestInit, columns: readonly string[] = []): Promise<Response> {

@@ -7,7 +7,7 @@ interface PieceReader {
 }
 
 /**
- * `prefix`, then the body. Not by `pipeTo`: in workerd that never ends when both of its sides are identity streams.
+ * `prefix`, then the body. Not by `pipeTo`: in workerd that never ends when both of its sides are plain byte pipes.
  * Either end that fails ends the other through the pipe; whoever reads it reports the cause.
  */
 export function prefixed(prefix: Uint8Array, body: ReadableStream<Uint8Array>, io: Io): ReadableStream<Uint8Array> {

@@ -1,8 +1,9 @@
 import type { Io } from '../../core/connector.ts'
-import { IngestError, type Place } from '../../core/errors.ts'
-import { objectChanged, unreachable, unsupported } from '../shared/faults.ts'
+import type { IngestError, Place } from '../../core/errors.ts'
+import { objectChanged, unsupported } from '../shared/faults.ts'
 import { tableNameOf } from '../shared/file-format.ts'
 import { invalidOption } from '../shared/file-options.ts'
+import { fetchInTime } from '../shared/in-time.ts'
 import type { ByteRange, ObjectStore, OpenedBody, StoredObject } from '../shared/object-store.ts'
 import type { HttpConfig } from './config.ts'
 import { httpFault } from './faults.ts'
@@ -125,14 +126,7 @@ export class HttpStore implements ObjectStore {
     // With a range the runtime asks for the plain bytes by itself.
     const all: Record<string, string> = headers.range === undefined ? { 'accept-encoding': 'identity', ...headers } : { ...headers }
     if (username !== undefined || password !== undefined) all.authorization = `Basic ${base64(`${username ?? ''}:${password ?? ''}`)}`
-    try {
-      return await this.io.fetch(url, { headers: all, signal })
-    } catch (cause) {
-      if (cause instanceof IngestError) throw cause
-      if (this.io.signal.aborted) throw new IngestError({ tag: 'cancelled' }, { cause })
-      const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-      throw unreachable(`No answer: ${inner instanceof Error ? inner.message : String(inner)}`, place, cause)
-    }
+    return await fetchInTime(this.io, url, { headers: all, signal }, place)
   }
 
   private place(resource?: string): Place {

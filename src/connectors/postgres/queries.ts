@@ -2,12 +2,13 @@ import { Client as NeonClient } from '@neondatabase/serverless'
 import pg from 'pg'
 import type { Io } from '../../core/connector.ts'
 import { IngestError } from '../../core/errors.ts'
-import { SCRAM_ITERATIONS_MAX } from '../../limits.ts'
+import { IDLE_TIMEOUT_MS, SCRAM_ITERATIONS_MAX } from '../../limits.ts'
 import type { PostgresConfig } from './config.ts'
 import { sourcePlace, toIngestError } from './faults.ts'
 import { ByteDuplex } from './wire/byte-duplex.ts'
 import { sendCancel } from './wire/cancel-request.ts'
 import { connectSocket } from './wire/connect.ts'
+import { IdleGuard } from './wire/idle-guard.ts'
 import { Interrupt } from './wire/interrupt.ts'
 
 /** Column values as the server writes them: text, or null. */
@@ -31,8 +32,11 @@ interface Client {
 
 const textOnly = { getTypeParser: () => (value: string) => value }
 
-/** Neon's hosts are reached through their WebSocket proxy, all others through pg on a socket of `io`. */
-export async function openQueries(config: PostgresConfig, io: Io): Promise<Queries> {
+/**
+ * Neon's hosts are reached through their WebSocket proxy, all others through pg on a socket of `io`.
+ * @param isPatient whether a silent server is asked if it still works before it is taken for dead
+ */
+export async function openQueries(config: PostgresConfig, io: Io, isPatient = true): Promise<Queries> {
   const interrupt = new Interrupt()
   const cancel = () => interrupt.fail(new IngestError({ tag: 'cancelled' }))
   io.signal.addEventListener('abort', cancel, { once: true })
@@ -53,6 +57,10 @@ export async function openQueries(config: PostgresConfig, io: Io): Promise<Queri
       void client.end().catch(() => {})
     })
     await withDeadline(interrupt, config, client.connect())
+    const idle = new IdleGuard(interrupt, sourcePlace(config), io.idleTimeoutMs ?? IDLE_TIMEOUT_MS, async () => {
+      const backend = cancelKeyOf(client)?.processId
+      return isPatient && backend !== undefined && (await isWorking(config, io, String(backend)))
+    })
     return {
       get alive() {
         return state.alive
@@ -60,7 +68,7 @@ export async function openQueries(config: PostgresConfig, io: Io): Promise<Queri
       async query(sql, parameters) {
         state.busy = true
         try {
-          const result = await interrupt.wait(client.query(parameters ? { text: sql, values: parameters } : { text: sql }))
+          const result = await idle.watch(client.query(parameters ? { text: sql, values: parameters } : { text: sql }))
           const last = Array.isArray(result) ? result.at(-1) : result
           return (last?.rows ?? []) as Row[]
         } finally {
@@ -126,4 +134,18 @@ function cancelKeyOf(client: Client): { processId: number; secret: Uint8Array } 
   const secret = new Uint8Array(4)
   new DataView(secret.buffer).setInt32(0, secretKey)
   return { processId: processID, secret }
+}
+
+/** Asked over another connection: does the backend still compute, or does it wait for a network that lost it? */
+export async function isWorking(config: PostgresConfig, io: Io, backend: string | null): Promise<boolean> {
+  if (backend === null) return false
+  const queries = await openQueries(config, io, false)
+  try {
+    const [row] = await queries.query("SELECT wait_event FROM pg_catalog.pg_stat_activity WHERE pid = $1::int AND state = 'active'", [
+      backend,
+    ])
+    return row !== undefined && row.wait_event !== 'ClientWrite'
+  } finally {
+    await queries.close()
+  }
 }

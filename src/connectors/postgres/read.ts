@@ -6,7 +6,7 @@ import type { PostgresConfig } from './config.ts'
 import { type Details, detailsOf, type Part } from './details.ts'
 import { isSnapshotError, snapshotLost, sourcePlace } from './faults.ts'
 import { legsOf, type Slice } from './plan.ts'
-import { openQueries } from './queries.ts'
+import { isWorking } from './queries.ts'
 import { quoteTable } from './quote.ts'
 import { type Leg, selectRows } from './select.ts'
 import { beginStatements } from './session-settings.ts'
@@ -20,6 +20,7 @@ export async function readChunk(
   description: StreamDescription,
   chunk: Chunk,
   options: ReadOptions,
+  idleTimeoutMs?: number,
 ): Promise<Payload> {
   const details = detailsOf(description)
   const legs = legsOf(details, chunk.slice as Slice)
@@ -37,7 +38,7 @@ export async function readChunk(
       explain: view.explain,
       copy: `COPY (${selectRows(details, legs, options.pseudonymSalt)}) TO STDOUT`,
     },
-    { resource: description.stream, isWorking: async () => await isWorking(config, io, backend) },
+    { resource: description.stream, idleTimeoutMs, isWorking: async () => await isWorking(config, io, backend) },
   )
 }
 
@@ -108,18 +109,4 @@ function rewritten(part: Part, place: Place): IngestError {
     remedy: 'Run the load again when the maintenance is done.',
     code: 'table-rewritten',
   })
-}
-
-/** Asked over another connection: does the backend still compute, or does it wait for a network that lost it? */
-async function isWorking(config: PostgresConfig, io: Io, backend: string | null): Promise<boolean> {
-  if (backend === null) return false
-  const queries = await openQueries(config, io)
-  try {
-    const [row] = await queries.query("SELECT wait_event FROM pg_catalog.pg_stat_activity WHERE pid = $1::int AND state = 'active'", [
-      backend,
-    ])
-    return row !== undefined && row.wait_event !== 'ClientWrite'
-  } finally {
-    await queries.close()
-  }
 }

@@ -1,6 +1,6 @@
 import { quoteLiteral } from './quote.ts'
 
-/** A lock that is waited for longer is reported, not sat out. */
+/** A lock that is waited for longer is reported, not sat out, unless the role or the connection has a limit of its own. */
 const LOCK_TIMEOUT = '30s'
 const OFF_WHERE_KNOWN = ['statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'jit']
 
@@ -21,7 +21,7 @@ export function beginStatements(snapshot: string | undefined, monetary: string |
     'SET LOCAL extra_float_digits = 3',
     "SET LOCAL bytea_output = 'hex'",
     'SET LOCAL standard_conforming_strings = on',
-    `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`,
+    `SELECT pg_catalog.set_config('lock_timeout', '${LOCK_TIMEOUT}', true) WHERE pg_catalog.current_setting('lock_timeout') = '0'`,
     ...(monetary === null ? [] : [`SET LOCAL lc_monetary = ${quoteLiteral(monetary)}`]),
     `SELECT pg_catalog.set_config(name, CASE name WHEN 'jit' THEN 'off' ELSE '0' END, true) FROM pg_catalog.pg_settings WHERE name IN (${limits})`,
   ]

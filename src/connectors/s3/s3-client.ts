@@ -2,7 +2,7 @@ import { AwsClient } from 'aws4fetch'
 import type { Io } from '../../core/connector.ts'
 import type { Place } from '../../core/errors.ts'
 import { IngestError } from '../../core/errors.ts'
-import { unreachable } from '../shared/faults.ts'
+import { fetchInTime, textInTime } from '../shared/in-time.ts'
 import type { S3Config } from './config.ts'
 import { type S3Answer, s3Fault } from './faults.ts'
 import { tag } from './s3-xml.ts'
@@ -42,24 +42,16 @@ export class S3Client {
     )
     // Not signed: runtimes add to it by themselves.
     if (!headers.has('range')) headers.set('accept-encoding', 'identity')
-    try {
-      // Not followed: a redirect of S3 names another region, and a signature is good for one host.
-      return await this.io.fetch(url, {
-        method: request.method,
-        headers,
-        redirect: 'manual',
-        signal: request.signal,
-      })
-    } catch (cause) {
-      if (cause instanceof IngestError) throw cause
-      if (this.io.signal.aborted) throw new IngestError({ tag: 'cancelled' }, { cause })
-      throw unreachable(`No answer: ${reasonOf(cause)}`, place, cause)
-    }
+    // Not followed: a redirect of S3 names another region, and a signature is good for one host.
+    return await fetchInTime(this.io, url, { method: request.method, headers, redirect: 'manual', signal: request.signal }, place)
   }
 
   /** The fault of an answer that is not wanted; reads its body. */
   async fault(response: Response, place: Place): Promise<IngestError> {
-    const text = response.status === 304 || !response.body ? '' : (await response.text().catch(() => '')).slice(0, ERROR_MAX_CHARS)
+    const text =
+      response.status === 304 || !response.body
+        ? ''
+        : (await textInTime(this.io, response, place).catch(() => '')).slice(0, ERROR_MAX_CHARS)
     const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
     const answer: S3Answer = {
       status: response.status,
@@ -104,9 +96,4 @@ function escapeKey(key: string, place: Place): string {
     })
   }
   return parts.map(escapePart).join('/')
-}
-
-function reasonOf(error: unknown): string {
-  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return inner instanceof Error ? inner.message : String(inner)
 }

@@ -3,6 +3,7 @@ import { IngestError, type Place } from '../../core/errors.ts'
 import { missing, objectChanged, unsupported } from '../shared/faults.ts'
 import { tableNameOf } from '../shared/file-format.ts'
 import { invalidOption } from '../shared/file-options.ts'
+import { textInTime } from '../shared/in-time.ts'
 import type { ByteRange, ObjectStore, OpenedBody, StoredObject } from '../shared/object-store.ts'
 import type { S3Config } from './config.ts'
 import { hasWildcards, parseGlob } from './glob.ts'
@@ -131,7 +132,7 @@ export class S3Store implements ObjectStore {
       const query = { 'list-type': '2', prefix, 'encoding-type': 'url', ...(token !== undefined && { 'continuation-token': token }) }
       const response = await this.client.send({ method: 'GET', bucket, query, signal: this.io.signal }, place)
       if (!response.ok) throw await this.client.fault(response, place)
-      const page = parseListing(await response.text())
+      const page = parseListing(await textInTime(this.io, response, place))
       yield* page.objects
       if (page.next !== undefined && page.next === token)
         throw new IngestError({ tag: 'rejected', message: 'The listing does not go on', place, remedy: 'Ask who runs the store.' })

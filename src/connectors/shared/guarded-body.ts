@@ -1,7 +1,8 @@
 import type { Io } from '../../core/connector.ts'
 import { IngestError, type Place } from '../../core/errors.ts'
-import { COPY_BUFFER_BYTES, IDLE_TIMEOUT_MS } from '../../limits.ts'
+import { COPY_BUFFER_BYTES } from '../../limits.ts'
 import { unreachable } from './faults.ts'
+import { patienceMs, silent } from './in-time.ts'
 import type { ByteRange, ObjectStore, StoredObject } from './object-store.ts'
 
 /**
@@ -123,7 +124,7 @@ export class GuardedBody implements AsyncIterable<Uint8Array> {
   }
 
   private async waitFor<T>(step: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => this.fail(unreachable(`No byte came for ${IDLE_TIMEOUT_MS / 1000} s`, this.place)), IDLE_TIMEOUT_MS)
+    const timer = setTimeout(() => this.fail(silent(this.io, this.place)), patienceMs(this.io))
     try {
       return await step
     } finally {

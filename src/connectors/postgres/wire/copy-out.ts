@@ -1,11 +1,12 @@
 import type { Io } from '../../../core/connector.ts'
-import { IngestError, type Place } from '../../../core/errors.ts'
+import { IngestError } from '../../../core/errors.ts'
 import type { Payload, ReadOutcome } from '../../../core/payload.ts'
 import { COPY_BUFFER_BYTES, IDLE_TIMEOUT_MS } from '../../../limits.ts'
 import type { PostgresConfig } from '../config.ts'
 import { sourcePlace, toIngestError } from '../faults.ts'
 import { sendCancel } from './cancel-request.ts'
 import { CopyFrames } from './copy-frames.ts'
+import { IdleGuard } from './idle-guard.ts'
 import { Interrupt } from './interrupt.ts'
 import { query, terminate } from './messages.ts'
 import { type PostgresError, parseError, parseRow, parseText } from './replies.ts'
@@ -55,7 +56,8 @@ export async function copyOut(
     interrupt.onFail(() => {
       if (session.cancelKey) void sendCancel(config, io, session.cancelKey, session.encrypted)
     })
-    const idle = new IdleGuard(interrupt, place, options)
+    const idleTimeoutMs = options.idleTimeoutMs ?? io.idleTimeoutMs ?? IDLE_TIMEOUT_MS
+    const idle = new IdleGuard(interrupt, place, idleTimeoutMs, async () => (await options.isWorking?.()) ?? false)
     await prepare(session, interrupt, idle, statements)
     const copy = new CopyOut(io, interrupt, idle, session, options.bufferBytes ?? COPY_BUFFER_BYTES)
     await copy.start(statements.copy)
@@ -94,43 +96,6 @@ async function prepare(session: Session, interrupt: Interrupt, idle: IdleGuard, 
   }
   if (failure) throw failure
   statements.accept(row)
-}
-
-/** A silent peer raises no error, but a query that sorts for minutes is silent as well: so ask. */
-class IdleGuard {
-  private readonly interrupt: Interrupt
-  private readonly place: Place
-  private readonly options: CopyOptions
-  private asking = false
-
-  constructor(interrupt: Interrupt, place: Place, options: CopyOptions) {
-    this.interrupt = interrupt
-    this.place = place
-    this.options = options
-  }
-
-  watch<T>(promise: Promise<T>): Promise<T> {
-    return this.interrupt.wait(promise, this.options.idleTimeoutMs ?? IDLE_TIMEOUT_MS, () => void this.ask())
-  }
-
-  private async ask(): Promise<void> {
-    if (!this.asking) {
-      this.asking = true
-      const working = await (this.options.isWorking?.() ?? Promise.resolve(false)).catch(() => false)
-      this.asking = false
-      if (working) return
-    }
-    const seconds = (this.options.idleTimeoutMs ?? IDLE_TIMEOUT_MS) / 1000
-    this.interrupt.fail(
-      new IngestError({
-        tag: 'unreachable',
-        message: `The server sent nothing for ${seconds} s and does not work on the query any more`,
-        place: this.place,
-        remedy: 'Check the server and the network between; it is tried again.',
-        code: 'idle',
-      }),
-    )
-  }
 }
 
 class CopyOut {
