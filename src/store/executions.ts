@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt } from 'drizzle-orm'
+import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { ExecutionView } from '../core/execution.ts'
 import { cursors, executions } from './schema.ts'
@@ -103,26 +103,33 @@ export async function findCursor(db: D1Database, key: ReturnType<typeof cursorKe
   return rows[0]?.value
 }
 
-/** The end of a run and the cursors it earned, in one transaction. Repeatable; takes the stored credentials away. */
+/**
+ * The end of a run and the cursors it earned, in one transaction; takes the stored credentials away. Only the first call
+ * does anything: a repeat that comes late must not take back a cursor that a later run has moved on.
+ */
 export async function endExecution(db: D1Database, view: ExecutionView, earned: CursorValue[]): Promise<void> {
   const orm = drizzle(db)
   const endedAtMs = view.endedAtMs ?? Date.now()
   const text = JSON.stringify(view)
   const status = view.status === 'SUCCESS' ? 'SUCCESS' : 'FAILED'
+  const unended = and(eq(executions.id, view.id), isNull(executions.endedAtMs))
   const end = orm
     .update(executions)
     .set({ status, endedAtMs, sealedCommand: null, view: text.length <= VIEW_MAX_CHARS ? text : JSON.stringify(withoutColumns(view)) })
-    .where(eq(executions.id, view.id))
-  await orm.batch([
-    end,
-    ...earned.map((cursor) => {
-      const value = { value: cursor.value, executionId: view.id, updatedAtMs: endedAtMs }
-      return orm
-        .insert(cursors)
-        .values({ ...cursor.key, ...value })
-        .onConflictDoUpdate({ target: [cursors.workspaceId, cursors.pipeline, cursors.stream, cursors.table, cursors.column], set: value })
-    }),
-  ])
+    .where(unended)
+  const moves = earned.map(({ key, value }) =>
+    orm
+      .insert(cursors)
+      .select(
+        sql`SELECT ${key.workspaceId}, ${key.pipeline}, ${key.stream}, ${key.table}, ${key.column}, ${value}, ${view.id}, ${endedAtMs} FROM ${executions} WHERE ${unended}`,
+      )
+      .onConflictDoUpdate({
+        target: [cursors.workspaceId, cursors.pipeline, cursors.stream, cursors.table, cursors.column],
+        set: { value, executionId: view.id, updatedAtMs: endedAtMs },
+      }),
+  )
+  const [first, ...rest] = [...moves, end]
+  if (first) await orm.batch([first, ...rest])
 }
 
 function withoutColumns(view: ExecutionView): ExecutionView {

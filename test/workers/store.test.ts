@@ -100,12 +100,23 @@ describe('executions in D1', () => {
 
 describe('cursors', () => {
   it('move together with the end of the run that earned them', async () => {
-    const { row } = await insertExecution(env.DB, newRow())
+    const first = await insertExecution(env.DB, newRow())
+    const second = await insertExecution(env.DB, newRow())
     const key = cursorKey('w1', 'p', { stream: 'users', cursor: { column: 'id' } })
     expect(await findCursor(env.DB, key)).toBeUndefined()
-    await endExecution(env.DB, view(row.id, 'SUCCESS'), [{ key, value: '41' }])
-    await endExecution(env.DB, view(row.id, 'SUCCESS'), [{ key, value: '42' }])
+    await endExecution(env.DB, view(first.row.id, 'SUCCESS'), [{ key, value: '41' }])
+    expect(await findCursor(env.DB, key)).toBe('41')
+    await endExecution(env.DB, view(second.row.id, 'SUCCESS'), [{ key, value: '42' }])
     expect(await findCursor(env.DB, key)).toBe('42')
     expect(await findCursor(env.DB, { ...key, workspaceId: 'w2' })).toBeUndefined()
+  })
+  it('are not taken back by a run whose end is stored a second time, after the next run', async () => {
+    const first = await insertExecution(env.DB, newRow())
+    const second = await insertExecution(env.DB, newRow())
+    const key = cursorKey('w1', 'p', { stream: 'late', cursor: { column: 'id' } })
+    await endExecution(env.DB, view(first.row.id, 'SUCCESS'), [{ key, value: '10' }])
+    await endExecution(env.DB, view(second.row.id, 'SUCCESS'), [{ key, value: '20' }])
+    await endExecution(env.DB, view(first.row.id, 'SUCCESS'), [{ key, value: '10' }])
+    expect(await findCursor(env.DB, key)).toBe('20')
   })
 })
