@@ -93,7 +93,7 @@ export class Sluice {
     }
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
-    const state = await eventually(`Sluice on ${this.url}`, 60_000, async () => {
+    const state = await eventually(`Sluice on ${this.url}`, 180_000, async () => {
       if (child.exitCode !== null || child.signalCode !== null) return 'ended'
       // After a failed build it would wait for the code to change.
       if (this.output.includes('[ERROR]')) return 'failed'
@@ -157,7 +157,7 @@ export class Sluice {
 
 async function migrate(dataDir: string): Promise<void> {
   const args = [WRANGLER, 'd1', 'migrations', 'apply', 'sluice', '--local', '--persist-to', dataDir]
-  await promisify(execFile)(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...QUIET, CI: 'true' }, timeout: 60_000 })
+  await promisify(execFile)(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...QUIET, CI: 'true' }, timeout: 180_000 })
 }
 
 let template: Promise<string> | undefined
