@@ -67,7 +67,6 @@ function take({ parts, columns }: Details, from: Place, chunkBlocks: number): { 
     }
     taken += left
     end = part
-    if (taken >= chunkBlocks) break
   }
   return { slice: [from.part, from.block, end, null], blocks: taken }
 }

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { postgresConfig } from '../../../src/connectors/postgres/config.ts'
+import { type PostgresConfig, postgresConfig } from '../../../src/connectors/postgres/config.ts'
 import { PostgresSource } from '../../../src/connectors/postgres/source.ts'
 import type { Chunk, Json, ReadRequest, StreamDescription } from '../../../src/core/chunk.ts'
 import type { Io, Source } from '../../../src/core/connector.ts'
@@ -49,12 +49,21 @@ export class Database {
     }
   }
 
-  source(settings: Record<string, unknown> = {}, io: Io = nodeIo()): PostgresSource {
+  config(settings: Record<string, unknown> = {}): PostgresConfig {
     const { port, password } = this.server
-    return new PostgresSource(
-      postgresConfig.parse({ host: '127.0.0.1', port, password, user: 'postgres', database: this.name, sslmode: 'disable', ...settings }),
-      io,
-    )
+    return postgresConfig.parse({
+      host: '127.0.0.1',
+      port,
+      password,
+      user: 'postgres',
+      database: this.name,
+      sslmode: 'disable',
+      ...settings,
+    })
+  }
+
+  source(settings: Record<string, unknown> = {}, io: Io = nodeIo()): PostgresSource {
+    return new PostgresSource(this.config(settings), io)
   }
 }
 
