@@ -5,6 +5,10 @@ const TICKS_PER_SECOND = 100
 
 /** The workerd processes below a `wrangler dev`. */
 export function workerdBelow(pid: number): number[] {
+  return below(pid).filter((child) => nameOf(child) === 'workerd')
+}
+
+function below(pid: number): number[] {
   const children = new Map<number, number[]>()
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue
@@ -14,7 +18,7 @@ export function workerdBelow(pid: number): number[] {
   const found: number[] = []
   const visit = (at: number) => {
     for (const child of children.get(at) ?? []) {
-      if (nameOf(child) === 'workerd') found.push(child)
+      found.push(child)
       visit(child)
     }
   }
@@ -30,6 +34,22 @@ export function cpuSeconds(pids: number[]): number {
     ticks += Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0)
   }
   return ticks / TICKS_PER_SECOND
+}
+
+/** Of a process and everything below it, ended children included. */
+export function treeCpuSeconds(pid: number): number {
+  let ticks = 0
+  for (const member of [pid, ...below(pid)]) {
+    const fields = statFields(member) ?? []
+    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0) + Number(fields[13] ?? 0) + Number(fields[14] ?? 0)
+  }
+  return ticks / TICKS_PER_SECOND
+}
+
+/** Of this process' children that have ended. */
+export function endedChildrenCpuSeconds(): number {
+  const fields = statFields(process.pid) ?? []
+  return (Number(fields[13] ?? 0) + Number(fields[14] ?? 0)) / TICKS_PER_SECOND
 }
 
 export function residentBytes(pids: number[]): number {

@@ -45,6 +45,7 @@ await runUntilStopped(async (shutdown) => {
   const measured: Baseline = { parts: {} }
   let failed = 0
   for (const name of only) {
+    if (shutdown.isRunning) break
     const startedAtMs = Date.now()
     say(`\n${name} …`)
     try {

@@ -30,6 +30,7 @@ export function summary({ parts }: Baseline): string {
     notes.push(
       `${title}: Sluice ${result.sluiceMbPerSecond} MB/s, pipe ${result.pipeMbPerSecond} MB/s (${result.against}). ` +
         `Start ${startSeconds} s, plan ${planSeconds} s, copy ${copySeconds} s, commit ${commitSeconds} s, end ${endSeconds} s; ${chunks} chunks; ${lane}.`,
+      `CPU seconds a run, mover / Postgres / ClickHouse: pipe ${shares(result.cpuSeconds.pipe)}, Sluice ${shares(result.cpuSeconds.sluice)}.`,
     )
   }
   const oneRow = parts['one-row']?.result as OneRowResult | undefined
@@ -74,4 +75,8 @@ export function summary({ parts }: Baseline): string {
     notes.push(`Cancel to the end, staging removed: median ${cancel.endedMedianSeconds} s.`)
   }
   return [textTable(rows), '', ...notes.map((note) => `  ${note}`), ''].join('\n')
+}
+
+function shares({ mover, postgres, clickhouse }: PairedResult['cpuSeconds']['pipe']): string {
+  return `${mover} / ${postgres} / ${clickhouse}`
 }

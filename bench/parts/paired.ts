@@ -1,5 +1,5 @@
 import type { Pipe } from '../pipes.ts'
-import { cpuSeconds, watchMemory } from '../processes.ts'
+import { cpuSeconds, endedChildrenCpuSeconds, treeCpuSeconds, watchMemory } from '../processes.ts'
 import { type Breakdown, breakdown, type LoadRequest, type Measured, type Stage, timedLoad, workerdOf } from '../stage.ts'
 import { median, quantile, rounded } from '../statistics.ts'
 
@@ -18,8 +18,40 @@ export interface PairedResult {
   met: boolean
   /** Median seconds of each phase of the Sluice runs. */
   whereTimeGoes: Breakdown & { chunks: number; lane: string }
+  /** Of workerd, the mover. */
   cpuMsPerMb: number
+  /** Median CPU seconds of a run by who used them; with few cores this is what decides the ratio. */
+  cpuSeconds: { pipe: CpuShares; sluice: CpuShares }
   memory: { idleMb: number; peakAboveIdleMb: number }
+}
+
+interface CpuShares {
+  /** psql and curl, or workerd. */
+  mover: number
+  postgres: number
+  clickhouse: number
+}
+
+function cpuMeter(stage: Stage, mover: () => number): () => CpuShares {
+  const read = (): CpuShares => ({
+    mover: mover(),
+    postgres: treeCpuSeconds(stage.postgres.pid ?? 0),
+    clickhouse: treeCpuSeconds(stage.clickhouse.pid ?? 0),
+  })
+  const before = read()
+  return () => {
+    const after = read()
+    return {
+      mover: after.mover - before.mover,
+      postgres: after.postgres - before.postgres,
+      clickhouse: after.clickhouse - before.clickhouse,
+    }
+  }
+}
+
+function medianShares(all: CpuShares[]): CpuShares {
+  const of = (name: keyof CpuShares) => rounded(median(all.map((one) => one[name])), 2)
+  return { mover: of('mover'), postgres: of('postgres'), clickhouse: of('clickhouse') }
 }
 
 /** Runs both ways alternately, each pair in another order, after one run of each that does not count. */
@@ -31,9 +63,14 @@ export async function paired(
   emptyPipeTable: () => Promise<void>,
 ): Promise<PairedResult> {
   const pids = workerdOf(stage.sluice)
+  const pipeCpu: CpuShares[] = []
+  const sluiceCpu: CpuShares[] = []
   const runPipe = async () => {
     await emptyPipeTable()
-    return await pipe.run()
+    const meter = cpuMeter(stage, endedChildrenCpuSeconds)
+    const seconds = await pipe.run()
+    pipeCpu.push(meter())
+    return seconds
   }
   await runPipe()
   const warm = await timedLoad(stage, load)
@@ -44,10 +81,12 @@ export async function paired(
   for (let run = 0; run < stage.runs; run++) {
     const pipeFirst = run % 2 === 0
     const before = pipeFirst ? await runPipe() : undefined
-    const cpuBefore = cpuSeconds(pids)
+    const meter = cpuMeter(stage, () => cpuSeconds(pids))
     const { result, memory } = await watchMemory(pids, () => timedLoad(stage, load))
     const bytes = result.receipt.resources[0]?.bytes ?? 0
-    cpuPerMb.push(((cpuSeconds(pids) - cpuBefore) * 1000) / (bytes / 1e6))
+    const cpu = meter()
+    sluiceCpu.push(cpu)
+    cpuPerMb.push((cpu.mover * 1000) / (bytes / 1e6))
     peaks.push({ idle: memory.idleBytes, peak: Math.max(0, ...memory.samples) })
     const pipeSeconds = before ?? (await runPipe())
     measured.push(result)
@@ -82,6 +121,7 @@ export async function paired(
       chunks: proof.chunks.done,
       lane: proof.lane ?? 'unknown',
     },
+    cpuSeconds: { pipe: medianShares(pipeCpu), sluice: medianShares(sluiceCpu) },
     cpuMsPerMb: rounded(median(cpuPerMb), 2),
     memory: {
       idleMb: rounded((peaks[0]?.idle ?? 0) / 1e6, 0),
