@@ -5,7 +5,7 @@ import { buildShadow } from './build-shadow.ts'
 import { type Fingerprint, fingerprintOf, foreignParts } from './foreign-writes.ts'
 import type { ClickHouseHttp } from './http.ts'
 import { fault, type Load, qualified } from './load.ts'
-import { keptName, loadPattern, namePrefix, randomId, tableName } from './names.ts'
+import { keptName, loadOrKeptPattern, namePrefix, randomId, tableName } from './names.ts'
 import { structureOf } from './plan-target.ts'
 import { publishByInsert } from './publish-insert.ts'
 import { qualify, quoteText } from './quoting.ts'
@@ -42,7 +42,7 @@ export async function commitLoad(
   await fence(http, planned)
   const live = await readLive(http, planned)
   const load = live && !planned.existing ? await joinCreated(http, planned, live) : planned
-  const own = await tablesMatching(http, load.database, loadPattern(load.tag, load.loadId))
+  const own = await tablesMatching(http, load.database, loadOrKeptPattern(load.tag, load.loadId))
   if (entry) {
     const swapped = wasSwapped(http, load, entry, live, own)
     if (swapped) return await finish(http, io, load, entry, own, journal)
@@ -71,7 +71,7 @@ export async function commitLoad(
   const next: Entry = { phase: 'swap', before: live?.uuid ?? null, target: shadow.uuid, fingerprint, result }
   await journal.save(next as unknown as Json)
   await swap(http, load, shadow)
-  const after = await tablesMatching(http, load.database, loadPattern(load.tag, load.loadId))
+  const after = await tablesMatching(http, load.database, loadOrKeptPattern(load.tag, load.loadId))
   return await finish(http, io, load, next, after, journal)
 }
 
@@ -141,14 +141,16 @@ async function finish(
   own: FoundTable[],
   journal: Journal,
 ): Promise<CommitResult> {
+  const kept = keptName(load.tag, load.loadId)
   const old =
+    // Set aside by an earlier try, which ended before it could say so.
+    own.find((table) => table.name === kept) ??
     own.find((table) => table.uuid === entry.before) ??
     own.find((table) => /^_sluice_[nf]_/.test(table.name) && table.uuid !== entry.target)
   if (old && load.mode.type !== 'replace') {
     const parts = foreignParts(entry.fingerprint, await fingerprintOf(http, load.database, old.name), load.existing?.hasTtl ?? false)
-    if (old.uuid !== entry.before || parts.length > 0) {
-      const kept = keptName(load.tag, load.loadId)
-      await http.run(`RENAME TABLE ${qualify(load.database, old.name)} TO ${qualify(load.database, kept)}`)
+    if (old.name === kept || old.uuid !== entry.before || parts.length > 0) {
+      if (old.name !== kept) await http.run(`RENAME TABLE ${qualify(load.database, old.name)} TO ${qualify(load.database, kept)}`)
       const found = { phase: 'foreign' as const, kept, parts }
       await journal.save(found as unknown as Json)
       throw foreignWrite(http, load, found)
@@ -175,7 +177,14 @@ function foreignWrite(http: ClickHouseHttp, load: Load, entry: Extract<Entry, { 
 async function joinCreated(http: ClickHouseHttp, load: Load, live: Live): Promise<Load> {
   const template = await readLive(http, { database: load.database, table: load.template })
   if (template?.structure !== live.structure) return load
-  const existing = { structure: live.structure, engine: 'MergeTree', engineRest: '', foldsRows: false, hasProjections: false, hasTtl: false }
+  const existing = {
+    structure: live.structure,
+    engine: 'MergeTree',
+    engineRest: '',
+    foldsRows: false,
+    hasProjections: false,
+    hasTtl: false,
+  }
   return { ...load, existing }
 }
 

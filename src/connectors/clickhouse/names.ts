@@ -36,6 +36,11 @@ export function loadPattern(tag: string, load: string): string {
   return `^${PREFIX}[tsunf]_${tag}_${load}_`
 }
 
+/** The same, and what its publication kept for others. */
+export function loadOrKeptPattern(tag: string, load: string): string {
+  return `${loadPattern(tag, load)}|^${keptName(tag, load)}$`
+}
+
 /** Holds what somebody else wrote during a publication; nothing here ever removes it. */
 export function keptName(tag: string, load: string): string {
   return `${PREFIX}kept_${tag}_${load}`
