@@ -55,12 +55,12 @@ export class GuardedBody implements AsyncIterable<Uint8Array> {
     if (io.signal.aborted) this.onAbort()
   }
 
-  /** The next piece, or undefined behind the last one. */
-  async read(): Promise<Uint8Array | undefined> {
+  /** The next piece, or undefined behind the last one. `spent` is an earlier piece that nobody needs any more: its memory is used again. */
+  async read(spent?: Uint8Array): Promise<Uint8Array | undefined> {
     this.throwIfFailed()
     if (!this.reader) return this.finish()
     try {
-      const { done, value } = await this.waitFor(this.nextPiece(this.reader))
+      const { done, value } = await this.waitFor(this.nextPiece(this.reader, spent))
       this.throwIfFailed()
       const size = value?.byteLength ?? 0
       this.bytes += size
@@ -93,9 +93,8 @@ export class GuardedBody implements AsyncIterable<Uint8Array> {
     this.fail(new IngestError({ tag: 'cancelled' }))
   }
 
-  private nextPiece(reader: PieceReader): Promise<{ done: boolean; value?: Uint8Array }> {
-    // A buffer is not used again after it was handed on: not every pipe copies.
-    const view = new Uint8Array(COPY_BUFFER_BYTES)
+  private nextPiece(reader: PieceReader, spent: Uint8Array | undefined): Promise<{ done: boolean; value?: Uint8Array }> {
+    const view = spent?.buffer.byteLength === COPY_BUFFER_BYTES ? new Uint8Array(spent.buffer) : new Uint8Array(COPY_BUFFER_BYTES)
     return reader.readAtLeast ? reader.readAtLeast(COPY_BUFFER_BYTES / 2, view) : reader.read(view)
   }
 

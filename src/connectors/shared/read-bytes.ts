@@ -14,6 +14,12 @@ import type { FileDetails, FileSlice } from './file-details.ts'
 import { GuardedBody, readHead } from './guarded-body.ts'
 import type { ObjectStore } from './object-store.ts'
 
+/**
+ * workerd's pipe has copied a piece when its write is done, so one buffer serves a whole chunk: without that, memory
+ * grows by what the collector has not found yet. Other runtimes hand the piece itself on.
+ */
+const PIPE_COPIES = 'IdentityTransformStream' in globalThis
+
 export interface FileRead {
   store: ObjectStore
   details: FileDetails
@@ -59,7 +65,7 @@ export async function readBytes(read: FileRead, format: ByteFormat): Promise<Pay
   }
   const completed = run()
   completed.catch(() => {})
-  return { via: 'bytes', format, body: readable, completed, cancel: stop }
+  return { via: 'bytes', format, body: readable, completed, cancel: stop, sentBytes: () => source.bytes }
 }
 
 export function rangeOf(slice: FileSlice): { from: number; to: number } | undefined {
@@ -73,7 +79,7 @@ async function pass(
   writer: WritableStreamDefaultWriter<Uint8Array>,
 ): Promise<number | undefined> {
   if (details.compression !== 'none' || details.encoding === 'parquet') {
-    for (let piece = await source.read(); piece; piece = await source.read()) await writer.write(piece)
+    for (let piece = await source.read(); piece; piece = await source.read(spent(piece))) await writer.write(piece)
     return undefined
   }
   const counter = details.csv ? countCsvRecords(details.csv) : countJsonLines()
@@ -82,10 +88,14 @@ async function pass(
     await writer.write(csvPrefix(start.columns, details.csv))
     if (start.rest?.length) await forward(start.rest, counter, writer)
   }
-  for (let piece = await source.read(); piece; piece = await source.read()) await forward(piece, counter, writer)
+  for (let piece = await source.read(); piece; piece = await source.read(spent(piece))) await forward(piece, counter, writer)
   const counted = counter.end()
   if (counted.insideQuotes) throw insideQuotes(slice)
   return counted.records
+}
+
+function spent(piece: Uint8Array): Uint8Array | undefined {
+  return PIPE_COPIES ? piece : undefined
 }
 
 async function forward(piece: Uint8Array, counter: RecordCounter, writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {

@@ -44,7 +44,7 @@ export async function readRecords(read: FileRead): Promise<Payload> {
       if (!ended) cancel()
     }
   }
-  return { via: 'records', schema, batches: pull(), completed, cancel }
+  return { via: 'records', schema, batches: pull(), completed, cancel, sentBytes: bytes }
 }
 
 interface Decoded {
