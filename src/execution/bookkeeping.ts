@@ -91,7 +91,7 @@ function bookCommit(ledger: Ledger, resource: number, facts: ResourceFacts, done
 export function bookFault(ledger: Ledger, run: Run, step: StepRow, fault: Fault, nowMs: number, random: number): HealingAction | undefined {
   const facts = { ...ledger.facts(step.resource) }
   const attempt = step.failures + 1
-  const verdict = facts.fault && step.kind !== 'abort' ? { do: 'fail' as const } : judge(fault, step.kind, attempt, random)
+  const verdict = facts.fault && step.kind !== 'abort' ? { do: 'fail' as const } : judge(fault, step.kind, attempt, random, cutsAreGuessed(ledger, step.resource, facts))
   const heal = (rule: HealingAction['rule'], before: HealingAction['before'], after: HealingAction['after']): HealingAction => {
     const action = { rule, cause: fault, before, after, attempt, atMs: nowMs }
     ledger.addHealing(action, HEALING_ACTIONS_MAX)
@@ -124,6 +124,12 @@ export function bookFault(ledger: Ledger, run: Run, step: StepRow, fault: Fault,
       if (!facts.fault) ledger.saveFacts(step.resource, { ...facts, fault })
       return undefined
   }
+}
+
+/** Where a CSV record ends is known for certain only by who read the file from its beginning. */
+function cutsAreGuessed(ledger: Ledger, resource: number, facts: ResourceFacts): boolean {
+  const from = ledger.documents(resource).lane?.from
+  return from?.via === 'bytes' && from.format.encoding === 'csv' && !facts.wholeStream && facts.chunksTotal > 1
 }
 
 /** Gives a resource the step it needs next, if any, and says whether it has ended. */

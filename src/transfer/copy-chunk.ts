@@ -3,6 +3,7 @@ import type { Chunk, ColumnRules, Json, Receipt, StreamDescription } from '../co
 import type { Attempt, Destination, ReadOptions, Source } from '../core/connector.ts'
 import { IngestError } from '../core/errors.ts'
 import type { Payload, ReadOutcome } from '../core/payload.ts'
+import { PROGRESS_EVERY_MS } from '../limits.ts'
 import type { LaneChoice } from './choose-lane.ts'
 import { mapColumns, mapSchema } from './map-columns.ts'
 
@@ -36,14 +37,19 @@ export async function copyChunk(
 ): Promise<Copied> {
   const original = await source.read(job.description, job.chunk, job.lane.from, job.read)
   const payload = await onLane(original, job)
+  // Where the source counts, progress is told in its measure; a destination sees bytes late, and may weigh them otherwise.
+  const counts = original.sentBytes !== undefined
+  const telling = counts ? setInterval(() => onProgress(original.sentBytes?.() ?? 0), PROGRESS_EVERY_MS) : undefined
   // Both ends may fail at once; the one that caused it must win, and neither rejection may go unheard.
   original.completed.catch(() => {})
   let receipt: Receipt
   try {
-    receipt = await destination.write(job.prepared, job.attempt, payload, onProgress)
+    receipt = await destination.write(job.prepared, job.attempt, payload, counts ? () => {} : onProgress)
   } catch (error) {
     original.cancel()
     throw await firstCause(original, error)
+  } finally {
+    clearInterval(telling)
   }
   const read = await original.completed
   if (read.rows !== undefined && read.rows !== receipt.rows) {

@@ -17,16 +17,17 @@ const ATTEMPTS: Record<StepKind, number> = {
   prepare: ATTEMPTS_PER_STEP,
   window: ATTEMPTS_PER_STEP,
   copy: ATTEMPTS_PER_STEP,
-  commit: 8,
-  abort: 8,
+  commit: ATTEMPTS_PER_STEP,
+  abort: ATTEMPTS_PER_STEP,
 }
 
 /**
  * The only reader of retryability.
  * @param attempt how often this step has failed, this time included: 1 for the first
  * @param random 0..1, for jitter
+ * @param cutsAreGuessed the stream was cut where records seem to end: a piece that makes no sense may only be cut wrong
  */
-export function judge(fault: Fault, kind: StepKind, attempt: number, random: number): Verdict {
+export function judge(fault: Fault, kind: StepKind, attempt: number, random: number, cutsAreGuessed = false): Verdict {
   const backOff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (attempt - 1))
   const afterMs = Math.round(backOff * (0.75 + random / 2))
   const left = attempt < ATTEMPTS[kind]
@@ -41,6 +42,8 @@ export function judge(fault: Fault, kind: StepKind, attempt: number, random: num
       return attempt < 20 ? { do: 'retry', afterMs: attempt === 1 ? 0 : afterMs, rule: 'new-snapshot' } : { do: 'fail' }
     case 'misplaced-cut':
       return { do: 'replan-whole' }
+    case 'bad-data':
+      return cutsAreGuessed && kind === 'copy' ? { do: 'replan-whole' } : { do: 'fail' }
     // Nobody knows what it was; it may have been a passing trouble of the platform.
     case 'internal':
       return attempt < 3 ? { do: 'retry', afterMs, rule: 'retry' } : { do: 'fail' }
@@ -56,7 +59,6 @@ export function judge(fault: Fault, kind: StepKind, attempt: number, random: num
     case 'denied':
     case 'missing':
     case 'unsupported':
-    case 'bad-data':
     case 'schema-conflict':
     case 'mismatch':
     case 'foreign-write':

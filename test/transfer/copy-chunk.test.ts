@@ -19,6 +19,7 @@ async function copy(
   destination: Destination,
   rules = { exclude: [] as string[], pseudonymize: [] as string[] },
   needsRecords = false,
+  onProgress: (bytes: number) => void = () => {},
 ) {
   const described = await source.describe({ stream: 't', rules })
   const description = { ...described, rulesApplied: !needsRecords }
@@ -33,7 +34,7 @@ async function copy(
     attempt: { chunkId: 'c0', attemptId: 'a1' },
     read: { pseudonymSalt: 'salt' },
   }
-  return await copyChunk(source, destination, job, () => {})
+  return await copyChunk(source, destination, job, onProgress)
 }
 
 const fault = async (promise: Promise<unknown>) => {
@@ -92,4 +93,28 @@ describe('copying a chunk', () => {
     expect(columns[2]?.[1]).toBe(columns[0]?.[1])
     expect(columns[1]?.[1]).toBe('\\N')
   })
+})
+
+it('tells progress in the measure of the source, while the destination still waits', async () => {
+  const source = memorySource({ schema, chunks: ['1\ta\tb\n'] })
+  const counting: Source = { ...source, read: async (...args) => ({ ...(await source.read(...args)), sentBytes: () => 6 }) }
+  const told: number[] = []
+  let hear = () => {}
+  const heard = new Promise<void>((resolve) => {
+    hear = resolve
+  })
+  const destination = memoryDestination()
+  const weighing: Destination = {
+    ...destination,
+    write: async (prepared, attempt, payload, onProgress) => {
+      onProgress(1_000_000)
+      await heard
+      return await destination.write(prepared, attempt, payload, onProgress)
+    },
+  }
+  await copy(counting, weighing, undefined, false, (bytes) => {
+    told.push(bytes)
+    hear()
+  })
+  expect(new Set(told)).toEqual(new Set([6]))
 })
