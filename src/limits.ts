@@ -37,8 +37,8 @@ export const TASK_LOST_AFTER_MS = 10_000
 /** An idle object loses its sockets after 2–3 minutes (measured); this keeps a snapshot's connection alive. */
 export const SNAPSHOT_KEEPALIVE_MS = 20_000
 
-/** Attempts of one step before its fault is final. */
-export const ATTEMPTS_PER_STEP = 5
+/** Attempts of one step before its fault is final: a minute with the delays below, which a restart or a failover takes. */
+export const ATTEMPTS_PER_STEP = 8
 export const RETRY_BASE_MS = 500
 export const RETRY_MAX_MS = 30_000
 
