@@ -32,8 +32,15 @@ export interface ReadOutcome {
  * Columns of `bytes` come in the order of the schema, unless the format names them itself (CSV header, JSONL, Parquet).
  */
 export type Payload =
-  | { via: 'bytes'; format: ByteFormat; body: ReadableStream<Uint8Array>; completed: Promise<ReadOutcome>; cancel(): void }
-  | { via: 'records'; schema: Schema; batches: AsyncIterable<RecordBatch>; completed: Promise<ReadOutcome>; cancel(): void }
+  | ({ via: 'bytes'; format: ByteFormat; body: ReadableStream<Uint8Array> } & Progress)
+  | ({ via: 'records'; schema: Schema; batches: AsyncIterable<RecordBatch> } & Progress)
+
+interface Progress {
+  completed: Promise<ReadOutcome>
+  cancel(): void
+  /** Bytes handed over so far, in the measure of `ReadOutcome.bytes`. Absent where the source does not count. */
+  sentBytes?(): number
+}
 
 /** Columnar and bounded by BATCH_MAX_BYTES. `columns[i][row]` is the record form of field i (see DataType), or null. */
 export interface RecordBatch {
