@@ -111,6 +111,7 @@ function csvFormat(format: ByteFormat): { name: string; settings: Settings } {
       format_csv_allow_single_quotes: csv.quote === "'" ? 1 : 0,
       format_csv_null_representation: csv.nullText,
       input_format_csv_empty_as_default: 0,
+      input_format_csv_skip_trailing_empty_lines: 1,
       input_format_csv_trim_whitespaces: 0,
       input_format_csv_allow_variable_number_of_columns: 0,
       input_format_with_names_use_header: 1,
