@@ -17,9 +17,21 @@ export function assertClickHouseAvailable(): void {
   }
 }
 
+export interface ClickHouseUser {
+  name: string
+  password: string
+  profile?: 'readonly' | 'default'
+  /** Instead of the profile. */
+  settings?: Record<string, string | number>
+  /** Instead of every right: `SELECT ON dw.*`. */
+  grants?: string[]
+  /** Per hour. */
+  writtenBytesQuota?: number
+}
+
 export interface ClickHouseOptions {
   /** Users besides the passwordless `default`, which the embedded session needs. */
-  users?: { name: string; password: string; profile?: 'readonly' | 'default' }[]
+  users?: ClickHouseUser[]
   dataDir?: string
   port?: number
 }
@@ -42,16 +54,7 @@ export class ClickHouseServer {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sluice-clickhouse-')))
     const server = new ClickHouseServer(options.port ?? (await freePort()), dataDir)
     await mkdir(join(dataDir, 'data'), { recursive: true })
-    const users = [{ name: 'default', password: '', profile: 'default' }, ...(options.users ?? [])]
-    await writeFile(
-      join(dataDir, 'users.xml'),
-      `<clickhouse><profiles><default/><readonly><readonly>1</readonly></readonly></profiles><quotas><default/></quotas><users>${users
-        .map(
-          (user) =>
-            `<${user.name}><password>${user.password}</password><networks><ip>127.0.0.1</ip></networks><profile>${user.profile ?? 'default'}</profile><quota>default</quota><access_management>1</access_management></${user.name}>`,
-        )
-        .join('')}</users></clickhouse>`,
-    )
+    await writeFile(join(dataDir, 'users.xml'), usersXml([{ name: 'default', password: '' }, ...(options.users ?? [])]))
     await writeFile(join(dataDir, 'config.xml'), `<clickhouse><users_config>${join(dataDir, 'users.xml')}</users_config></clickhouse>`)
     try {
       await server.restart()
@@ -112,4 +115,29 @@ export class ClickHouseServer {
     const text = await this.query(`${sql} FORMAT JSONEachRow`, { output_format_json_quote_64bit_integers: '1' })
     return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as T)
   }
+}
+
+function usersXml(users: ClickHouseUser[]): string {
+  const own = users.filter((user) => user.settings).map((user) => `<${user.name}>${elements(user.settings ?? {})}</${user.name}>`)
+  const quotas = users
+    .filter((user) => user.writtenBytesQuota !== undefined)
+    .map(
+      (user) =>
+        `<${user.name}><interval><duration>3600</duration><written_bytes>${user.writtenBytesQuota}</written_bytes></interval></${user.name}>`,
+    )
+  const entries = users.map((user) => {
+    const rights = user.grants
+      ? `<grants>${user.grants.map((grant) => `<query>GRANT ${grant}</query>`).join('')}</grants>`
+      : '<access_management>1</access_management>'
+    const profile = user.settings ? user.name : (user.profile ?? 'default')
+    const quota = user.writtenBytesQuota === undefined ? 'default' : user.name
+    return `<${user.name}><password>${user.password}</password><networks><ip>127.0.0.1</ip></networks><profile>${profile}</profile><quota>${quota}</quota>${rights}</${user.name}>`
+  })
+  return `<clickhouse><profiles><default/><readonly><readonly>1</readonly></readonly>${own.join('')}</profiles><quotas><default/>${quotas.join('')}</quotas><users>${entries.join('')}</users></clickhouse>`
+}
+
+function elements(values: Record<string, string | number>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `<${name}>${value}</${name}>`)
+    .join('')
 }
