@@ -7,7 +7,7 @@ import type { PostgresConfig } from './config.ts'
 import { sourcePlace, toIngestError } from './faults.ts'
 import { ByteDuplex } from './wire/byte-duplex.ts'
 import { sendCancel } from './wire/cancel-request.ts'
-import { connectSocket } from './wire/connect.ts'
+import { connectSocket, withinConnectTime } from './wire/connect.ts'
 import { IdleGuard } from './wire/idle-guard.ts'
 import { Interrupt } from './wire/interrupt.ts'
 
@@ -45,18 +45,21 @@ export async function openQueries(config: PostgresConfig, io: Io, isPatient = tr
   if (io.signal.aborted) cancel()
   try {
     if (interrupt.failed) throw interrupt.error
-    const { client, encrypted } = await openClient(config, io, interrupt)
     const state = { alive: true, busy: false }
-    client.on('error', () => {
-      state.alive = false
+    const client = await withinConnectTime(config, interrupt, async () => {
+      const { client, encrypted } = await openClient(config, io, interrupt)
+      client.on('error', () => {
+        state.alive = false
+      })
+      interrupt.onFail(() => {
+        state.alive = false
+        const key = cancelKeyOf(client)
+        if (key && state.busy) void sendCancel(config, io, key, encrypted)
+        void client.end().catch(() => {})
+      })
+      await interrupt.wait(client.connect())
+      return client
     })
-    interrupt.onFail(() => {
-      state.alive = false
-      const key = cancelKeyOf(client)
-      if (key && state.busy) void sendCancel(config, io, key, encrypted)
-      void client.end().catch(() => {})
-    })
-    await withDeadline(interrupt, config, client.connect())
     const idle = new IdleGuard(interrupt, sourcePlace(config), io.idleTimeoutMs ?? IDLE_TIMEOUT_MS, async () => {
       const backend = cancelKeyOf(client)?.processId
       return isPatient && backend !== undefined && (await isWorking(config, io, String(backend)))
@@ -113,19 +116,6 @@ async function openClient(config: PostgresConfig, io: Io, interrupt: Interrupt):
   const { socket, encrypted } = await connectSocket(config, io, interrupt)
   const settings = { ...shared, stream: () => new ByteDuplex(socket), scramMaxIterations: SCRAM_ITERATIONS_MAX }
   return { client: new pg.Client(settings) as Client, encrypted }
-}
-
-async function withDeadline<T>(interrupt: Interrupt, config: PostgresConfig, connecting: Promise<T>): Promise<T> {
-  return await interrupt.wait(connecting, config.connectTimeoutMs, () =>
-    interrupt.fail(
-      new IngestError({
-        tag: 'unreachable',
-        message: `No connection within ${config.connectTimeoutMs} ms`,
-        place: sourcePlace(config),
-        remedy: 'Check host and port, that the server runs, and that it accepts connections from here.',
-      }),
-    ),
-  )
 }
 
 function cancelKeyOf(client: Client): { processId: number; secret: Uint8Array } | undefined {

@@ -5,6 +5,25 @@ import { sourcePlace, toIngestError } from '../faults.ts'
 import type { Interrupt } from './interrupt.ts'
 import { sslRequest } from './messages.ts'
 
+/** The time for connecting counts from the first byte to the server's readiness. */
+export async function withinConnectTime<T>(config: PostgresConfig, interrupt: Interrupt, connect: () => Promise<T>): Promise<T> {
+  const deadline = setTimeout(() => {
+    interrupt.fail(
+      new IngestError({
+        tag: 'unreachable',
+        message: `No connection within ${config.connectTimeoutMs} ms`,
+        place: sourcePlace(config),
+        remedy: 'Check host and port, that the server runs, and that it accepts connections from here.',
+      }),
+    )
+  }, config.connectTimeoutMs)
+  try {
+    return await connect()
+  } finally {
+    clearTimeout(deadline)
+  }
+}
+
 export interface OpenSocket {
   socket: ByteSocket
   encrypted: boolean

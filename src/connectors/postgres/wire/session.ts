@@ -3,7 +3,7 @@ import { type Fault, IngestError } from '../../../core/errors.ts'
 import type { PostgresConfig } from '../config.ts'
 import { sourcePlace, toIngestError } from '../faults.ts'
 import { authenticate } from './authenticate.ts'
-import { connectSocket } from './connect.ts'
+import { connectSocket, withinConnectTime } from './connect.ts'
 import type { Interrupt } from './interrupt.ts'
 import { MessageReader } from './message-reader.ts'
 import { startup } from './messages.ts'
@@ -24,29 +24,19 @@ export interface Session {
 /** A connection that is ready for its first query. `interrupt` ends the attempt, and closes the socket later on. */
 export async function openSession(config: PostgresConfig, io: Io, interrupt: Interrupt): Promise<Session> {
   const place = sourcePlace(config)
-  const deadline = setTimeout(() => {
-    interrupt.fail(
-      new IngestError({
-        tag: 'unreachable',
-        message: `No connection within ${config.connectTimeoutMs} ms`,
-        place,
-        remedy: 'Check host and port, that the server runs, and that it accepts connections from here.',
-      }),
-    )
-  }, config.connectTimeoutMs)
   try {
-    const { socket, encrypted, tlsError } = await connectSocket(config, io, interrupt)
-    try {
-      const session = await interrupt.wait(greet(socket, config))
-      return { socket, encrypted, ...session }
-    } catch (error) {
-      socket.close()
-      throw tlsError === undefined ? error : explainTls(toIngestError(error, place), tlsError)
-    }
+    return await withinConnectTime(config, interrupt, async () => {
+      const { socket, encrypted, tlsError } = await connectSocket(config, io, interrupt)
+      try {
+        const session = await interrupt.wait(greet(socket, config))
+        return { socket, encrypted, ...session }
+      } catch (error) {
+        socket.close()
+        throw tlsError === undefined ? error : explainTls(toIngestError(error, place), tlsError)
+      }
+    })
   } catch (error) {
     throw toIngestError(error, place)
-  } finally {
-    clearTimeout(deadline)
   }
 }
 
