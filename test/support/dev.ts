@@ -37,7 +37,7 @@ await runUntilStopped(async (shutdown, waitForSignal) => {
   // What cron does once deployed; locally it never fires by itself.
   setInterval(() => void sweep(), SWEEP_EVERY_MS)
   const ended = sluice.ended().then(() => {
-    say('wrangler dev ended by itself.')
+    if (!shutdown.isRunning) say('wrangler dev ended by itself.')
     return 1
   })
   return await Promise.race([waitForSignal(), ended])

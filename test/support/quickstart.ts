@@ -46,13 +46,12 @@ await runUntilStopped(async (shutdown, waitForSignal) => {
   }
   sayHowToCall(servers)
   say('\nEverything keeps running until Ctrl-C.')
-  return await Promise.race([waitForSignal(), servers.sluice.ended().then(() => failedEarly('Sluice'))])
+  const ended = servers.sluice.ended().then(() => {
+    if (!shutdown.isRunning) say('\nSluice ended by itself.')
+    return 1
+  })
+  return await Promise.race([waitForSignal(), ended])
 })
-
-function failedEarly(what: string): number {
-  say(`\n${what} ended by itself.`)
-  return 1
-}
 
 async function startServers(shutdown: Shutdown): Promise<Servers> {
   assertClickHouseAvailable()

@@ -61,7 +61,11 @@ async function within(ms: number, work: Promise<void>): Promise<void> {
 export async function runUntilStopped(main: (shutdown: Shutdown, waitForSignal: () => Promise<never>) => Promise<number>): Promise<never> {
   const shutdown = new Shutdown()
   let waits = false
+  let ending = false
   const end = async (code: number): Promise<never> => {
+    // What fails because everything is being stopped does not decide how it ended.
+    if (ending) return await new Promise<never>(() => {})
+    ending = true
     const clean = await shutdown.now()
     process.exit(clean ? code : code || 1)
   }
@@ -73,7 +77,7 @@ export async function runUntilStopped(main: (shutdown: Shutdown, waitForSignal: 
     // Libraries have handlers that end this process before everything has stopped.
     process.removeAllListeners(signal)
     process.on(signal, () => {
-      if (!shutdown.isRunning) process.stderr.write('\nStopping …\n')
+      if (!ending) process.stderr.write('\nStopping …\n')
       void end(waits ? 0 : code)
     })
   }
@@ -85,7 +89,7 @@ export async function runUntilStopped(main: (shutdown: Shutdown, waitForSignal: 
     })
     return await end(code)
   } catch (error) {
-    if (!shutdown.isRunning) process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
+    if (!ending) process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
     return await end(1)
   }
 }
