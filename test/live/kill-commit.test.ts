@@ -3,7 +3,7 @@ import { Arena, type Mode } from '../support/kill/arena.ts'
 import { killNow, sleep } from '../support/kill/blows.ts'
 import { type CommitMoment, onCommit } from '../support/kill/directory-watch.ts'
 import { printedRandom, roundsOf } from '../support/kill/random.ts'
-import { playRound, printRounds, type Round } from '../support/kill/round.ts'
+import { playRound, printRounds, ROUND_TIMEOUT_MS, type Round } from '../support/kill/round.ts'
 
 // Publishing takes some tens of milliseconds: a timer hides what a kill at the right change of the directory shows.
 const VICTIMS = ['ClickHouse', 'ClickHouse', 'ClickHouse', 'worker', 'ClickHouse', 'ClickHouse', 'ClickHouse', 'worker'] as const
@@ -16,42 +16,46 @@ let arena: Arena
 
 beforeAll(async () => {
   arena = await Arena.open()
-})
+}, ROUND_TIMEOUT_MS)
 afterAll(async () => {
   printRounds('Killed while loads were published', played)
   await arena?.close()
-})
+}, ROUND_TIMEOUT_MS)
 
 const total = roundsOf(ROUNDS)
 for (let at = 0; at < total; at++) {
   const victim = VICTIMS[at % VICTIMS.length] as (typeof VICTIMS)[number]
   const mode = MODES[at % MODES.length] as Mode
   const moment = momentOf()
-  it(`killing ${victim} ${textOf(moment)} leaves the table of ${mode} exactly new or exactly old (${at + 1})`, async () => {
-    const deadMs = random.between(0, 500)
-    let trap: ReturnType<typeof onCommit> | undefined
-    const round = await playRound(
-      arena,
-      { mode, victim, moment: textOf(moment) },
-      async (load) => {
-        void load.end().then(
-          () => trap?.disarm(),
-          () => trap?.disarm(),
-        )
-        if (!(await trap?.struck)) return 'the moment did not come'
-        await sleep(deadMs)
-        const server = victim === 'worker' ? arena.sluice : arena.clickhouse
-        await server.kill()
-        await server.restart()
-        return `kill -9, down ${deadMs} ms`
-      },
-      (table) => {
-        trap = onCommit(arena, table, moment, () => killNow(arena, victim))
-      },
-    )
-    played.push(round)
-    expect(round.end, JSON.stringify(round.status.receipt.resources[0]?.fault)).toBe('success')
-  })
+  it(
+    `killing ${victim} ${textOf(moment)} leaves the table of ${mode} exactly new or exactly old (${at + 1})`,
+    async () => {
+      const deadMs = random.between(0, 500)
+      let trap: ReturnType<typeof onCommit> | undefined
+      const round = await playRound(
+        arena,
+        { mode, victim, moment: textOf(moment) },
+        async (load) => {
+          void load.end().then(
+            () => trap?.disarm(),
+            () => trap?.disarm(),
+          )
+          if (!(await trap?.struck)) return 'the moment did not come'
+          await sleep(deadMs)
+          const server = victim === 'worker' ? arena.sluice : arena.clickhouse
+          await server.kill()
+          await server.restart()
+          return `kill -9, down ${deadMs} ms`
+        },
+        (table) => {
+          trap = onCommit(arena, table, moment, () => killNow(arena, victim))
+        },
+      )
+      played.push(round)
+      expect(round.end, JSON.stringify(round.status.receipt.resources[0]?.fault)).toBe('success')
+    },
+    ROUND_TIMEOUT_MS,
+  )
 }
 
 it('most kills met the change they waited for', () => {

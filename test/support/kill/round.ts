@@ -3,6 +3,9 @@ import type { Arena, Content, Mode } from './arena.ts'
 import { plus } from './arena.ts'
 import type { FollowedLoad, Status } from './followed-load.ts'
 
+/** Far more than a round needs: a machine that does much else is slow, and a load that hangs is told by its own deadline. */
+export const ROUND_TIMEOUT_MS = 300_000
+
 /** One kill and what came of it. */
 export interface Round {
   mode: Mode
