@@ -1,6 +1,8 @@
 /** Enough for any error or tag; the rest of a longer message is dropped. */
 const MESSAGE_KEEP_BYTES = 64 * 1024
 const COPY_DATA = 0x64
+/** Up to here a loop is faster than a call of copyWithin. */
+const SHORT_ROW_BYTES = 32
 
 /**
  * Takes the 5-byte headers out of a COPY stream, in place: what `strip` leaves at the beginning of the buffer is table
@@ -27,12 +29,18 @@ export class CopyFrames {
     while (read < end) {
       if (this.left > 0) {
         const take = Math.min(this.left, end - read)
-        if (this.other) this.keep(bytes.subarray(read, read + take))
-        else {
-          if (read !== write) bytes.copyWithin(write, read, read + take)
-          write += take
+        if (this.other) {
+          this.keep(bytes.subarray(read, read + take))
+          read += take
+        } else {
+          if (take > SHORT_ROW_BYTES) {
+            if (read !== write) bytes.copyWithin(write, read, read + take)
+            write += take
+            read += take
+          } else {
+            for (const until = read + take; read < until; ) bytes[write++] = bytes[read++] as number
+          }
         }
-        read += take
         this.left -= take
         if (this.left === 0) this.finish()
       } else if (this.headerFilled === 0 && end - read >= 5) {
