@@ -8,7 +8,14 @@ import { eventually, freePort, withDeadline } from './ports.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const WRANGLER = join(ROOT, 'node_modules/wrangler/bin/wrangler.js')
-const QUIET = { WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false', WRANGLER_HIDE_BANNER: 'true', NO_COLOR: '1' }
+const QUIET = {
+  WRANGLER_SEND_METRICS: 'false',
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+  WRANGLER_HIDE_BANNER: 'true',
+  NO_COLOR: '1',
+  // Its traces keep every address that is asked on disk, and those of signed files hold a credential.
+  X_LOCAL_OBSERVABILITY: 'false',
+}
 
 /** A key for development and tests alone. */
 export const DEVELOPMENT_MASTER_KEY = `dev:${Buffer.from('sluice-development-key-32-bytes!').toString('base64')}`
@@ -72,7 +79,7 @@ export class Sluice {
       ...this.options.vars,
     }
     const args = ['dev', '--ip', '127.0.0.1', '--port', String(this.port), '--inspector-port', String(await freePort())]
-    args.push('--persist-to', this.dataDir, '--show-interactive-dev-session=false', '--log-level', 'info')
+    args.push('--persist-to', this.dataDir, '--show-interactive-dev-session=false', '--log-level', 'log')
     if (!this.options.readsDevVars) {
       args.push('--env-file', devNull)
       for (const [name, value] of Object.entries(vars)) args.push('--var', `${name}:${value}`)
@@ -115,17 +122,26 @@ export class Sluice {
     if (!child?.pid) return
     // Closed, not only ended: what it printed last must be in the log before its folder goes.
     const gone = child.stdout?.closed && child.stderr?.closed ? Promise.resolve() : new Promise((resolve) => child.once('close', resolve))
-    try {
-      process.kill(-child.pid, 'SIGKILL')
-    } catch {
-      // The group has ended already.
-    }
+    this.signalGroup('SIGKILL')
     await gone
+    const deadlineMs = Date.now() + 2_000
+    while (this.signalGroup(0) && Date.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+
+  /** To wrangler and everything below it. @returns false when nothing of it is left */
+  private signalGroup(signal: NodeJS.Signals | 0): boolean {
+    const pid = this.process?.pid
+    if (!pid) return false
+    try {
+      return process.kill(-pid, signal)
+    } catch {
+      return false
+    }
   }
 
   async stop(): Promise<void> {
-    // On its own it also removes its temporary files.
-    this.process?.kill('SIGTERM')
+    // As Ctrl-C in a terminal does: then it also removes its temporary files.
+    this.signalGroup('SIGINT')
     await withDeadline('Sluice shutdown', 3_000, () => this.ended()).catch(() => {})
     await this.kill()
     if (!this.options.dataDir) await rm(this.dataDir, { recursive: true, force: true })
