@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { assertClickHouseAvailable, ClickHouseServer } from '../test/support/servers/clickhouse.ts'
@@ -15,6 +16,7 @@ import { measureObject } from './parts/object.ts'
 import { measureOneRow } from './parts/one-row.ts'
 import { measurePostgres } from './parts/postgres.ts'
 import { DESTINATION_DATABASE, SOURCE_DATABASE, type Stage } from './stage.ts'
+import { rounded } from './statistics.ts'
 import { summary } from './summary.ts'
 
 /** `npm run bench [-- --only postgres,object --runs 5 --no-write]`; see docs/benchmarks.md. */
@@ -27,13 +29,13 @@ const PARTS: Record<string, (stage: Stage) => Promise<object>> = {
   chunks: measureChunks,
   cancel: measureCancel,
 }
-const PART_DEADLINE_MS = 5 * 60_000
+const PART_DEADLINE_MS = 10 * 60_000
 const BASELINE = join(import.meta.dirname, 'baseline.json')
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
 export interface Baseline {
-  /** Each part with the machine and moment it was measured on. */
-  parts: Record<string, { machine: Machine; result: object }>
+  /** Each part with the machine and moment it was measured on, and how busy that machine was with other things. */
+  parts: Record<string, { machine: Machine; loadBefore: number; result: object }>
 }
 
 await runUntilStopped(async (shutdown) => {
@@ -47,10 +49,11 @@ await runUntilStopped(async (shutdown) => {
   for (const name of only) {
     if (shutdown.isRunning) break
     const startedAtMs = Date.now()
+    const loadBefore = rounded(loadavg()[0] ?? Number.NaN, 1)
     say(`\n${name} …`)
     try {
       const result = await withDeadline(`Part ${name}`, PART_DEADLINE_MS, () => part(name)(stage))
-      measured.parts[name] = { machine, result }
+      measured.parts[name] = { machine, loadBefore, result }
     } catch (error) {
       failed++
       say(`  FAILED: ${error instanceof Error ? error.message : String(error)}`)

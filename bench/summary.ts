@@ -7,6 +7,8 @@ import type { PairedResult } from './parts/paired.ts'
 import type { Baseline } from './run.ts'
 
 const CPU_TARGET_MS_PER_MB = 4
+/** The load of one part is still in the average when the next one begins, so more than the benchmark itself makes. */
+const BUSY_LOAD_PER_CORE = 3
 
 /** What was measured, against what it is held to; a line that misses says where the time goes. */
 export function summary({ parts }: Baseline): string {
@@ -73,6 +75,13 @@ export function summary({ parts }: Baseline): string {
       cancel.met,
     )
     notes.push(`Cancel to the end, staging removed: median ${cancel.endedMedianSeconds} s.`)
+  }
+  for (const [name, { machine, loadBefore }] of Object.entries(parts)) {
+    if (loadBefore > machine.cores * BUSY_LOAD_PER_CORE) {
+      notes.push(
+        `NOT A QUIET MACHINE: load ${loadBefore} on ${machine.cores} cores before part ${name}; its times say little, its CPU more.`,
+      )
+    }
   }
   return [textTable(rows), '', ...notes.map((note) => `  ${note}`), ''].join('\n')
 }
