@@ -70,7 +70,14 @@ export async function copyOut(
       .finally(() => io.signal.removeEventListener('abort', cancel))
     // Whoever cancels a payload may never look at `completed`.
     completed.catch(() => {})
-    return { via: 'bytes', format: { encoding: 'tsv', compression: 'none' }, body: copy.body, completed, cancel }
+    return {
+      via: 'bytes',
+      format: { encoding: 'tsv', compression: 'none' },
+      body: copy.body,
+      completed,
+      cancel,
+      sentBytes: () => copy.sentBytes,
+    }
   } catch (error) {
     interrupt.fail(toIngestError(error, place))
     throw interrupt.error
@@ -100,6 +107,7 @@ async function prepare(session: Session, interrupt: Interrupt, idle: IdleGuard, 
 
 class CopyOut {
   readonly body: ReadableStream<Uint8Array>
+  sentBytes = 0
   private readonly writer: WritableStreamDefaultWriter<Uint8Array>
   private readonly interrupt: Interrupt
   private readonly idle: IdleGuard
@@ -139,14 +147,13 @@ class CopyOut {
   }
 
   async run(): Promise<ReadOutcome> {
-    let bytes = 0
     let data = this.session.reader.takeRest()
     for (;;) {
       const length = this.frames.strip(data)
       if (length > 0) {
-        bytes += length
         // Returns once the reader took it: the memory is used again for the next read.
         await this.interrupt.wait(this.writer.write(length === data.length ? data : data.subarray(0, length)))
+        this.sentBytes += length
       }
       if (this.refusal) throw this.refusal
       if (this.rows !== undefined) break
@@ -158,7 +165,7 @@ class CopyOut {
     await this.interrupt.wait(this.writer.close())
     this.interrupt.finish()
     void this.leave()
-    return { rows: this.rows, bytes }
+    return { rows: this.rows, bytes: this.sentBytes }
   }
 
   private take(type: string, body: Uint8Array): void {
