@@ -16,8 +16,7 @@ export function book(ledger: Ledger, step: StepRow, done: Done, nowMs: number): 
   switch (done.kind) {
     case 'plan':
       ledger.savePlanned(step.resource, done)
-      ledger.addStep(step.resource, 'prepare')
-      facts.phase = 'preparing'
+      facts.phase = 'planned'
       break
     case 'prepare':
       ledger.savePrepared(step.resource, done.prepared)
@@ -91,7 +90,10 @@ function bookCommit(ledger: Ledger, resource: number, facts: ResourceFacts, done
 export function bookFault(ledger: Ledger, run: Run, step: StepRow, fault: Fault, nowMs: number, random: number): HealingAction | undefined {
   const facts = { ...ledger.facts(step.resource) }
   const attempt = step.failures + 1
-  const verdict = facts.fault && step.kind !== 'abort' ? { do: 'fail' as const } : judge(fault, step.kind, attempt, random, cutsAreGuessed(ledger, step.resource, facts))
+  const verdict =
+    facts.fault && step.kind !== 'abort'
+      ? { do: 'fail' as const }
+      : judge(fault, step.kind, attempt, random, cutsAreGuessed(ledger, step.resource, facts))
   const heal = (rule: HealingAction['rule'], before: HealingAction['before'], after: HealingAction['after']): HealingAction => {
     const action = { rule, cause: fault, before, after, attempt, atMs: nowMs }
     ledger.addHealing(action, HEALING_ACTIONS_MAX)
@@ -132,11 +134,26 @@ function cutsAreGuessed(ledger: Ledger, resource: number, facts: ResourceFacts):
   return from?.via === 'bytes' && from.format.encoding === 'csv' && !facts.wholeStream && facts.chunksTotal > 1
 }
 
-/** Gives a resource the step it needs next, if any, and says whether it has ended. */
-export function reconcile(ledger: Ledger, resource: number, nowMs: number): void {
+/** After a step of `resource` was settled: gives it its next step, and others too when they waited for this one. */
+export function reconcileAfter(ledger: Ledger, run: Run, step: StepRow, nowMs: number): void {
+  if (step.kind === 'plan' && cursorsKnown(ledger, run)) reconcileAll(ledger, run, nowMs)
+  else reconcile(ledger, run, step.resource, nowMs)
+}
+
+export function reconcileAll(ledger: Ledger, run: Run, nowMs: number): void {
+  for (let resource = 0; resource < run.resources.length; resource++) reconcile(ledger, run, resource, nowMs)
+}
+
+function cursorsKnown(ledger: Ledger, run: Run): boolean {
+  return !ledger.openPlans().some((resource) => run.resources[resource]?.cursor !== undefined)
+}
+
+/** Gives a resource the step it needs next, if any. */
+function reconcile(ledger: Ledger, run: Run, resource: number, nowMs: number): void {
   const facts = ledger.facts(resource)
   const leased = ledger.leased().filter((step) => step.resource === resource).length
-  const action = advance({ ...facts, planned: ledger.documents(resource).targetPlan !== undefined, leased })
+  const planned = ledger.documents(resource).targetPlan !== undefined
+  const action = advance({ ...facts, planned, cursorsKnown: facts.phase !== 'planned' || cursorsKnown(ledger, run), leased })
   switch (action.do) {
     case 'nothing':
       return

@@ -16,7 +16,7 @@ import type { LoadCommand } from '../operations/operations.ts'
 import { log } from '../platform/log.ts'
 import { secretBox } from '../platform/secrets.ts'
 import { cursorKey, endExecution, markRunning } from '../store/executions.ts'
-import { book, bookFault, expireLeases, reconcile, requestCancel } from './bookkeeping.ts'
+import { book, bookFault, expireLeases, reconcileAfter, reconcileAll, requestCancel } from './bookkeeping.ts'
 import { gate } from './gate-object.ts'
 import type { Admission, Assignment, ExecutionHandle, Outcome, Start, Work } from './handle.ts'
 import { Ledger, type Run, type StepRow } from './ledger.ts'
@@ -166,7 +166,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
     this.ctx.storage.transactionSync(() => {
       if (outcome.ok) book(this.ledger, step, outcome.done, Date.now())
       else bookFault(this.ledger, run, step, outcome.fault, Date.now(), Math.random())
-      reconcile(this.ledger, step.resource, Date.now())
+      reconcileAfter(this.ledger, run, step, Date.now())
     })
     if (!outcome.ok) {
       log('step failed', {
@@ -258,7 +258,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
     const nowMs = Date.now()
     this.ctx.storage.transactionSync(() => {
       for (const step of expireLeases(this.ledger, nowMs)) this.underWay.delete(step.id)
-      for (let resource = 0; resource < run.resources.length; resource++) reconcile(this.ledger, resource, nowMs)
+      reconcileAll(this.ledger, run, nowMs)
     })
     if (nowMs >= this.nextAdmissionMs) await this.renewAdmission(run)
     if (this.snapshots.isHeld && nowMs >= this.nextKeepAliveMs) {

@@ -228,6 +228,15 @@ export class Ledger {
     return this.steps(`SELECT * FROM steps WHERE resource = ? AND kind = ? AND state <> 'done' LIMIT 1`, resource, kind)[0]
   }
 
+  /** Resources that are still being described. */
+  openPlans(): number[] {
+    const rows = this.sql.exec(
+      `SELECT resource FROM steps WHERE state IN ('ready', 'leased') AND priority = ? AND kind = 'plan'`,
+      PRIORITY.plan,
+    )
+    return [...rows].map((row) => Number(row.resource))
+  }
+
   leased(): StepRow[] {
     return this.steps(`SELECT * FROM steps WHERE state = 'leased'`)
   }

@@ -2,10 +2,20 @@ import type { Fault } from '../core/errors.ts'
 import { PLAN_WINDOW_CHUNKS } from '../limits.ts'
 
 /**
- * `pending → planning → preparing → copying → committing → done`, and from anywhere `→ cleaning → failed`.
+ * `pending → planning → planned → preparing → copying → committing → done`, and from anywhere `→ cleaning → failed`.
  * `replanning` throws chunks away and goes back to preparing.
  */
-export type Phase = 'pending' | 'planning' | 'preparing' | 'copying' | 'replanning' | 'committing' | 'cleaning' | 'done' | 'failed'
+export type Phase =
+  | 'pending'
+  | 'planning'
+  | 'planned'
+  | 'preparing'
+  | 'copying'
+  | 'replanning'
+  | 'committing'
+  | 'cleaning'
+  | 'done'
+  | 'failed'
 
 /** The facts of one resource that decide what comes next. */
 export interface ResourceState {
@@ -13,6 +23,11 @@ export interface ResourceState {
   fault?: Fault
   /** The description and plan are known: there may be something to clean up at the destination. */
   planned: boolean
+  /**
+   * No resource that moves a cursor is still being described. The snapshot that all resources share is taken with the
+   * first chunk: an end of a cursor range found after it would lie behind rows that the snapshot does not show.
+   */
+  cursorsKnown: boolean
   allPlanned: boolean
   /** A `window` step is under way. */
   planningMore: boolean
@@ -42,6 +57,8 @@ export function advance(state: ResourceState): Action {
   switch (state.phase) {
     case 'pending':
       return { do: 'step', kind: 'plan', phase: 'planning' }
+    case 'planned':
+      return state.cursorsKnown ? { do: 'step', kind: 'prepare', phase: 'preparing' } : { do: 'nothing' }
     case 'replanning':
       return state.leased > 0 ? { do: 'withdraw' } : { do: 'step', kind: 'prepare', phase: 'preparing' }
     case 'copying':

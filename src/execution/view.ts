@@ -6,6 +6,7 @@ import type { Phase } from './machine.ts'
 const PHASES: Record<Phase, ResourcePhase> = {
   pending: 'pending',
   planning: 'planning',
+  planned: 'planning',
   preparing: 'planning',
   copying: 'copying',
   replanning: 'planning',

@@ -1,9 +1,9 @@
 import { DatabaseSync } from 'node:sqlite'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Fault } from '../../src/core/errors.ts'
-import { book, bookFault, expireLeases, reconcile, requestCancel } from '../../src/execution/bookkeeping.ts'
+import { book, bookFault, expireLeases, reconcileAfter, reconcileAll, requestCancel } from '../../src/execution/bookkeeping.ts'
 import type { Done } from '../../src/execution/handle.ts'
-import { Ledger, type Run, type StepRow } from '../../src/execution/ledger.ts'
+import { Ledger, NEW_FACTS, type Run, type StepRow } from '../../src/execution/ledger.ts'
 import { viewOf } from '../../src/execution/view.ts'
 
 const told = { message: 'm', place: {}, remedy: 'r' }
@@ -36,12 +36,12 @@ function lend(kind: StepRow['kind'], nowMs = 0): StepRow {
 
 function settle(step: StepRow, done: Done, nowMs = 0): void {
   book(ledger, step, done, nowMs)
-  reconcile(ledger, step.resource, nowMs)
+  reconcileAfter(ledger, run(), step, nowMs)
 }
 
 function fail(step: StepRow, fault: Fault, nowMs = 0): void {
   bookFault(ledger, run(), step, fault, nowMs, 0.5)
-  reconcile(ledger, step.resource, nowMs)
+  reconcileAfter(ledger, run(), step, nowMs)
 }
 
 const planned: Done = {
@@ -97,7 +97,7 @@ beforeEach(() => {
     startedAtMs: 0,
   })
   ledger.saveCommand(0, command('users'), 'users')
-  reconcile(ledger, 0, 0)
+  reconcileAll(ledger, run(), 0)
 })
 
 describe('an execution, step by step', () => {
@@ -145,6 +145,31 @@ describe('an execution, step by step', () => {
     settle(lend('prepare'), prepared(1, false))
     settle(lend('window'), { kind: 'window', chunks: [{ id: 'c9', slice: 9 }], allPlanned: true })
     expect(ledger.facts(0)).toMatchObject({ chunksTotal: 2, allPlanned: true, planningMore: false, lastChunk: { id: 'c9' } })
+  })
+})
+
+describe('resources that share a snapshot', () => {
+  const withCursor = { ...command('orders'), cursor: { column: 'id', startInclusive: false, endInclusive: false, keepsState: true } }
+  beforeEach(() => {
+    ledger.forget(0)
+    ledger.saveFacts(0, NEW_FACTS)
+    ledger.saveRun({ ...run(), resources: [command('users'), withCursor] })
+    ledger.saveCommand(1, withCursor, 'orders')
+    reconcileAll(ledger, run(), 0)
+  })
+  it('copy nothing before every cursor has its end: rows behind it must be in the snapshot', () => {
+    const [users, orders] = [lend('plan'), lend('plan')]
+    settle(users, planned)
+    expect(ledger.nextReady(0)).toBeUndefined()
+    settle(orders, planned)
+    expect([lend('prepare').resource, lend('prepare').resource]).toEqual([0, 1])
+  })
+  it('do not wait for one that cannot be described', () => {
+    const [users, orders] = [lend('plan'), lend('plan')]
+    settle(users, planned)
+    fail(orders, { tag: 'missing', ...told })
+    expect(lend('prepare').resource).toBe(0)
+    expect(ledger.facts(1).phase).toBe('failed')
   })
 })
 
@@ -224,7 +249,7 @@ describe('a worker that died', () => {
       lend('plan', round * 2_000)
       expireLeases(ledger, round * 2_000 + 1_000)
     }
-    reconcile(ledger, 0, 0)
+    reconcileAll(ledger, run(), 0)
     expect(ledger.facts(0)).toMatchObject({ phase: 'failed', fault: { tag: 'internal' } })
   })
 })
@@ -232,7 +257,7 @@ describe('a worker that died', () => {
 describe('a cancel', () => {
   it('ends a resource that was never planned without touching the destination', () => {
     requestCancel(ledger, run())
-    reconcile(ledger, 0, 0)
+    reconcileAll(ledger, run(), 0)
     expect(ledger.facts(0)).toMatchObject({ phase: 'failed', fault: { tag: 'cancelled' } })
   })
   it('tells running copies to stop and removes what they staged', () => {
@@ -240,7 +265,7 @@ describe('a cancel', () => {
     settle(lend('prepare'), prepared(2))
     const step = lend('copy')
     requestCancel(ledger, run())
-    reconcile(ledger, 0, 0)
+    reconcileAll(ledger, run(), 0)
     expect(ledger.nextReady(0)).toBeUndefined()
     fail(step, { tag: 'cancelled' })
     lend('abort')
@@ -252,7 +277,7 @@ describe('a cancel', () => {
     settle(copy, copied(copy, 5))
     const commit = lend('commit')
     requestCancel(ledger, run())
-    reconcile(ledger, 0, 0)
+    reconcileAll(ledger, run(), 0)
     settle(commit, committed(5))
     expect(ledger.facts(0).phase).toBe('done')
   })

@@ -1,11 +1,23 @@
 import { describe, expect, it } from 'vitest'
 import { advance, type ResourceState, workersWanted } from '../../src/execution/machine.ts'
 
-const copying: ResourceState = { phase: 'copying', planned: true, allPlanned: true, planningMore: false, openCopies: 3, leased: 2 }
+const copying: ResourceState = {
+  phase: 'copying',
+  planned: true,
+  cursorsKnown: true,
+  allPlanned: true,
+  planningMore: false,
+  openCopies: 3,
+  leased: 2,
+}
 
 describe('what a resource needs next', () => {
   it('is planned first', () => {
     expect(advance({ ...copying, phase: 'pending', planned: false })).toEqual({ do: 'step', kind: 'plan', phase: 'planning' })
+  })
+  it('is prepared once every cursor of the run has its end', () => {
+    expect(advance({ ...copying, phase: 'planned', cursorsKnown: false })).toEqual({ do: 'nothing' })
+    expect(advance({ ...copying, phase: 'planned' })).toEqual({ do: 'step', kind: 'prepare', phase: 'preparing' })
   })
   it('waits while chunks are under way', () => {
     expect(advance(copying)).toEqual({ do: 'nothing' })

@@ -1,9 +1,16 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { expect, it } from 'vitest'
-import { book, reconcile } from '../../src/execution/bookkeeping.ts'
+import { book, reconcileAll } from '../../src/execution/bookkeeping.ts'
+import type { Run } from '../../src/execution/ledger.ts'
 
 const command = { stream: 'users', mode: { type: 'replace' as const }, rules: { exclude: [], pseudonymize: [] } }
+
+const runOf = (): Run => ({
+  ...{ executionId: 'e', workspaceId: 'w', pipeline: 'p', sealedCommand: '', createdAtMs: 0, verify: 'rows', resources: [command] },
+  ...{ source: { system: 's', address: 'a' }, destination: { system: 'd', address: 'b' } },
+  ...{ cancelRequested: false, parallelism: 4, generation: 0 },
+})
 
 it('a ledger on the platform lends steps once, keeps receipts and survives being opened again', async () => {
   const stub = env.LEDGERS.get(env.LEDGERS.idFromName('one'))
@@ -18,7 +25,7 @@ it('a ledger on the platform lends steps once, keeps receipts and survives being
     const step = ledger.step(first?.id ?? 0)
     if (!step) throw new Error('the step is gone')
     book(ledger, step, { kind: 'copy', receipt: { chunkId: 'c1', rows: 3, bytes: 9, staged: { table: 's' } }, readRows: 3, bytes: 9 }, 5)
-    reconcile(ledger, 0, 5)
+    reconcileAll(ledger, runOf(), 5)
   })
   await runInDurableObject(stub, ({ ledger }) => {
     expect(ledger.receipts(0, 0, 10)).toEqual([{ stepId: 1, receipt: { chunkId: 'c1', rows: 3, bytes: 9, staged: { table: 's' } } }])
