@@ -15,6 +15,7 @@ import { measureMemory } from './parts/memory.ts'
 import { measureObject } from './parts/object.ts'
 import { measureOneRow } from './parts/one-row.ts'
 import { measurePostgres } from './parts/postgres.ts'
+import { writeReport } from './report.ts'
 import { DESTINATION_DATABASE, SOURCE_DATABASE, type Stage } from './stage.ts'
 import { rounded } from './statistics.ts'
 import { summary } from './summary.ts'
@@ -62,8 +63,10 @@ await runUntilStopped(async (shutdown) => {
   }
   say(`\n${summary(measured)}`)
   if (write) {
-    await writeFile(BASELINE, `${JSON.stringify({ parts: { ...baseline.parts, ...measured.parts } }, null, 2)}\n`)
-    say(`Written to ${BASELINE}`)
+    const all = { parts: { ...baseline.parts, ...measured.parts } }
+    await writeFile(BASELINE, `${JSON.stringify(all, null, 2)}\n`)
+    await writeReport(all)
+    say('Written to bench/baseline.json and docs/benchmarks.md')
   }
   return failed > 0 ? 1 : 0
 })
