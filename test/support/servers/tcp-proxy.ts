@@ -107,7 +107,7 @@ export class TcpProxy {
         this.readyMs[way] > Date.now() &&
         (way === 'up' ? this.weather.upBytesPerSecond : this.weather.downBytesPerSecond)
       )
-        await sleep(Math.min(50, this.readyMs[way] - Date.now()))
+        await sleep(Math.max(1, Math.min(50, this.readyMs[way] - Date.now())))
     }
     while (this.weather.blackHole && !to.destroyed) await sleep(20)
   }
