@@ -137,7 +137,7 @@ it('a load that is waited for tells its caller that it was cancelled', async () 
   const id = await eventually('it runs', 30_000, async () => {
     const observed = await bench.get('/ingest/waited/observe')
     if (observed.body.metrics?.extract.status !== 'processing') return undefined
-    return await executionOf('waited')
+    return await executionAtWork()
   })
   await bench.post(`/ingest/executions/${id}/cancel`)
   const answer = await waiting
@@ -146,7 +146,7 @@ it('a load that is waited for tells its caller that it was cancelled', async () 
 })
 
 /** The id of a run that was started without respond-async, found by its staging tables. */
-async function executionOf(_identity: string): Promise<string | undefined> {
+async function executionAtWork(): Promise<string | undefined> {
   const stages = (await bench.tables()).filter((name) => name.startsWith('_sluice_'))
   return /_sluice_[a-z]_[a-z0-9]+_([a-z0-9]{20})r\d+_/.exec(stages.at(-1) ?? '')?.[1]
 }
