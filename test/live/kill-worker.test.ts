@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Arena } from '../support/kill/arena.ts'
 import { killNow, sleep, strike } from '../support/kill/blows.ts'
-import { onCommit } from '../support/kill/directory-watch.ts'
+import { onChange } from '../support/kill/directory-watch.ts'
 import { printedRandom, roundsOf } from '../support/kill/random.ts'
 import { playRound, printRounds, ROUND_TIMEOUT_MS, type Round } from '../support/kill/round.ts'
 
@@ -69,7 +69,7 @@ it(
       const late = run > 0 && run % 2 === 1
       const afterMs = late ? random.between(0, 120) : random.between(0, 1_500)
       const trap = late
-        ? onCommit(arena, 'ticks', { at: 'exchange' }, () => setTimeout(() => killNow(arena, 'worker'), afterMs))
+        ? onChange(arena, 'ticks', { of: 'exchange' }, () => setTimeout(() => killNow(arena, 'worker'), afterMs))
         : undefined
       const startMs = Date.now()
       const load = await arena.start({ identity: 'ticks', table: 'ticks', mode: 'append', stream: 'ticks', cursor: 'id' })

@@ -67,6 +67,9 @@ export class Arena {
       CREATE TABLE few (id bigint PRIMARY KEY, n bigint NOT NULL, s text NOT NULL);
       INSERT INTO few SELECT -g, g, 'few' FROM generate_series(1, ${FEW_ROWS}) g;
       ANALYZE`)
+    await this.clickhouse.query(`CREATE TABLE ${DATABASE}._sluice_s_probe (id Int64) ENGINE = MergeTree ORDER BY id`)
+    if ((await this.staging()).join() !== '_sluice_s_probe') throw new Error('left staging tables would not be seen')
+    await this.drop('_sluice_s_probe')
     this.source = await this.sourceContent('items')
     this.few = await this.sourceContent('few')
   }

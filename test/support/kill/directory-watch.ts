@@ -2,30 +2,33 @@ import { type FSWatcher, readFileSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import type { Arena } from './arena.ts'
 
-/** What ClickHouse does to its data directory while a load is published. */
-export type CommitMoment =
-  /** The shadow's definition, or the n-th change of files inside its folder: hard links of parts being put in place. */
-  | { at: 'shadow'; change: number }
+/** What ClickHouse does to its data directory while a load is staged and published. */
+export type Change =
+  /** A part of a staged chunk has got its final name: the insert is done and its answer is not sent yet. */
+  | { of: 'stage'; chunk: number }
+  /** The shadow's definition, or the n-th change inside its folder: hard links of parts being put in place. */
+  | { of: 'shadow'; change: number }
   /** The destination's own definition is exchanged for the shadow's. */
-  | { at: 'exchange' }
+  | { of: 'exchange' }
   /** After that: the n-th table whose definition goes. */
-  | { at: 'drop'; change: number }
+  | { of: 'drop'; change: number }
+
+export interface Trap {
+  /** False when the change did not come before `disarm`. */
+  struck: Promise<boolean>
+  disarm(): void
+}
 
 /**
  * Calls `strike` from inside the event of that change, so that a kill hits within a millisecond of it. Must be armed
  * before the load is started.
  */
-export function onCommit(
-  arena: Arena,
-  table: string,
-  moment: CommitMoment,
-  strike: () => void,
-): { struck: Promise<boolean>; disarm(): void } {
+export function onChange(arena: Arena, table: string, change: Change, strike: () => void): Trap {
   const watchers: FSWatcher[] = []
   let over = false
   let exchanged = false
-  let dropped = 0
-  let shadowSeen = false
+  let drops = 0
+  const tables = new Set<string>()
   let settle: (struck: boolean) => void = () => {}
   const struck = new Promise<boolean>((resolve) => {
     settle = resolve
@@ -37,31 +40,32 @@ export function onCommit(
     for (const watcher of watchers) watcher.close()
     settle(did)
   }
-  const watchShadow = (definition: string) => {
-    if (moment.at !== 'shadow' || shadowSeen) return
+  const watchFolder = (definition: string, onEvent: (name: string) => void) => {
     const uuid = uuidIn(join(arena.metadata, definition))
-    if (!uuid) return
-    shadowSeen = true
-    if (moment.change === 0) return end(true)
-    let changes = 0
-    const folder = join(arena.clickhouse.dataDir, 'data/store', uuid.slice(0, 3), uuid)
+    if (!uuid || tables.has(definition)) return
+    tables.add(definition)
     try {
-      watchers.push(watch(folder, () => ++changes >= moment.change && end(true)))
+      watchers.push(watch(join(arena.clickhouse.dataDir, 'data/store', uuid.slice(0, 3), uuid), (_event, name) => onEvent(name ?? '')))
     } catch {
-      // Gone before it could be watched: the moment is missed.
-      end(false)
+      // Gone before it could be watched; another one may come.
     }
   }
-  watchers.push(
-    watch(arena.metadata, (_event, name) => {
-      if (over || name === null) return
-      if (name.startsWith('_sluice_n_') && name.endsWith('.sql')) watchShadow(name)
-      if (name === `${table}.sql`) {
-        exchanged = true
-        if (moment.at === 'exchange') end(true)
-      } else if (exchanged && name.startsWith('_sluice_') && moment.at === 'drop' && ++dropped >= moment.change) end(true)
-    }),
-  )
+  const onDefinition = (name: string) => {
+    const isDefinition = name.endsWith('.sql')
+    if (change.of === 'stage' && isDefinition && name.startsWith('_sluice_s_')) {
+      watchFolder(name, (file) => tables.size > change.chunk && /^\w+_\d+_\d+_\d+$/.test(file) && !file.startsWith('tmp') && end(true))
+    }
+    if (change.of === 'shadow' && isDefinition && name.startsWith('_sluice_n_')) {
+      let changes = 0
+      if (change.change === 0) end(true)
+      else watchFolder(name, () => ++changes >= change.change && end(true))
+    }
+    if (name === `${table}.sql`) {
+      exchanged = true
+      if (change.of === 'exchange') end(true)
+    } else if (change.of === 'drop' && exchanged && name.startsWith('_sluice_') && ++drops >= change.change) end(true)
+  }
+  watchers.push(watch(arena.metadata, (_event, name) => !over && name !== null && onDefinition(name)))
   return { struck, disarm: () => end(false) }
 }
 
