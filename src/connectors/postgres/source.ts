@@ -53,6 +53,9 @@ export class PostgresSource implements Source {
         remedy: 'Choose one of the lanes that the description names.',
       })
     }
+    // A place at the source stands for one connection: that of the questions is not kept beside the chunk's own.
+    await this.turn
+    await this.close()
     return await readChunk(this.config, this.io, description, chunk, options)
   }
 
