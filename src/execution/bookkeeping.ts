@@ -2,6 +2,7 @@ import { addChecksums } from '../core/checksum.ts'
 import type { Chunk } from '../core/chunk.ts'
 import type { Fault } from '../core/errors.ts'
 import type { HealingAction } from '../core/execution.ts'
+import type { ResourceCommand } from '../operations/operations.ts'
 import { judge } from '../transfer/retry.ts'
 import type { Done } from './handle.ts'
 import type { Ledger, ResourceFacts, Run, StepRow } from './ledger.ts'
@@ -87,7 +88,8 @@ function bookCommit(ledger: Ledger, resource: number, facts: ResourceFacts, done
 }
 
 /** Stores what is done about a step that failed. @returns the healing action, if any */
-export function bookFault(ledger: Ledger, run: Run, step: StepRow, fault: Fault, nowMs: number, random: number): HealingAction | undefined {
+export function bookFault(ledger: Ledger, run: Run, step: StepRow, cause: Fault, nowMs: number, random: number): HealingAction | undefined {
+  const fault = placed(cause, ledger.documents(step.resource).command)
   const facts = { ...ledger.facts(step.resource) }
   const attempt = step.failures + 1
   const verdict =
@@ -146,6 +148,13 @@ export function reconcileAll(ledger: Ledger, run: Run, nowMs: number): void {
 
 function cursorsKnown(ledger: Ledger, run: Run): boolean {
   return !ledger.openPlans().some((resource) => run.resources[resource]?.cursor !== undefined)
+}
+
+/** A fault of a connection knows its address alone; which table it stopped is known here. */
+function placed(fault: Fault, command: ResourceCommand): Fault {
+  if (!('place' in fault) || fault.place.resource !== undefined) return fault
+  const resource = fault.place.side === 'destination' ? (command.table ?? command.stream) : command.stream
+  return { ...fault, place: { ...fault.place, resource } }
 }
 
 /** Gives a resource the step it needs next, if any. */

@@ -47,7 +47,7 @@ export async function runStep(context: StepContext, assignment: Assignment): Pro
     }
     outcome = { ok: true, done: await perform(context, assignment, source, destination, report, () => stopped) }
   } catch (error) {
-    const fault: Fault = stopped ? { tag: 'cancelled' } : placed(faultOf(error), assignment)
+    const fault: Fault = stopped ? { tag: 'cancelled' } : faultOf(error)
     if (fault.tag === 'internal')
       log('step failed unexpectedly', { executionId: context.executionId, step: assignment.work.kind, reason: describe(error) })
     outcome = { ok: false, fault }
@@ -60,13 +60,6 @@ export async function runStep(context: StepContext, assignment: Assignment): Pro
     await ends.close()
   }
   await handle.settle(assignment.stepId, assignment.lease, outcome)
-}
-
-/** A fault of a connection knows its address alone; which table it stopped is known here. */
-function placed(fault: Fault, { command }: Assignment): Fault {
-  if (!('place' in fault) || fault.place.resource !== undefined) return fault
-  const resource = fault.place.side === 'destination' ? (command.table ?? command.stream) : command.stream
-  return { ...fault, place: { ...fault.place, resource } }
 }
 
 function describe(error: unknown): string {
