@@ -22,6 +22,11 @@ export function toIngestError(error: unknown, place: Place): IngestError {
   if (error instanceof IngestError) return withPlace(error, place)
   const server = serverErrorOf(error)
   if (server) return new IngestError(fromSqlState(server, place), { cause: error })
+  // A mistake of ours is no trouble of the network, and does not get better by waiting for it. (Workers report lost
+  // connections as plain errors, and some sockets as TypeError.)
+  if (error instanceof ReferenceError || error instanceof RangeError || error instanceof SyntaxError) {
+    return new IngestError({ tag: 'internal', message: `${error.name}: ${error.message}` }, { cause: error })
+  }
   return new IngestError(fromSocket(error, place), { cause: error })
 }
 
