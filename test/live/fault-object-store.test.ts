@@ -34,7 +34,7 @@ function csv(factor: number): string {
 }
 
 const load = (over: Record<string, unknown> = {}, resource: Record<string, unknown> = {}) =>
-  here.ingest({ source_table_name: KEY, ...resource }, { source_uri: s3Uri(store), ...over })
+  here.ingest({ source_table_name: KEY, destination_table_name: 'big', ...resource }, { source_uri: s3Uri(store), ...over })
 const body = (request: { method: string; key: string }) => request.method === 'GET' && request.key === KEY
 const content = () =>
   here.bench.destination(

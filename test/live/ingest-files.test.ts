@@ -50,8 +50,8 @@ describe('F27: files in a bucket by suffix', () => {
     s3.put('lake', key, body())
     const answer = await load(key)
     expect(answer.body).toMatchObject({ status: 'success' })
-    const table = (key.split('/')[1] ?? '').split('.')[0] ?? ''
-    expect(await read(table)).toEqual(ROWS)
+    // F9: without another name the table is named as its source, which for a file is its whole path.
+    expect(await read(`\`${key}\``)).toEqual(ROWS)
     expect(answer.body.receipt.resources[0]).toMatchObject({
       lane: expect.stringContaining('nothing is parsed'),
       consistency: 'object',
@@ -69,7 +69,7 @@ describe('F27: files in a bucket by suffix', () => {
       { name: 'big', data: [2n ** 63n - 1n, -(2n ** 63n), null], type: 'INT64' as const },
     ]
     s3.put('lake', 'data/columns.parquet', new Uint8Array(parquetWriteBuffer({ columnData })))
-    const answer = await load('data/columns.parquet')
+    const answer = await load('data/columns.parquet', 'columns')
     expect(answer.body).toMatchObject({ status: 'success' })
     expect(answer.body.receipt.resources[0]).toMatchObject({ rows: { read: 3, delivered: 3, found: 3 } })
     expect(
@@ -136,5 +136,5 @@ it('a new upload of the same key replaces the table, and rows of both sides are 
   s3.put('lake', 'again.csv', 'id\n3\n')
   const answer = await load('again.csv')
   expect(answer.body.receipt.resources[0].rows).toEqual({ read: 1, delivered: 1, found: 1, folded: 0, in_table: 1 })
-  expect(await bench.destination('SELECT id FROM again')).toEqual([{ id: 3 }])
+  expect(await bench.destination('SELECT id FROM `again.csv`')).toEqual([{ id: 3 }])
 })

@@ -1,7 +1,6 @@
 import type { Io } from '../../core/connector.ts'
 import type { IngestError, Place } from '../../core/errors.ts'
 import { objectChanged, unsupported } from '../shared/faults.ts'
-import { tableNameOf } from '../shared/file-format.ts'
 import { invalidOption } from '../shared/file-options.ts'
 import { fetchInTime } from '../shared/in-time.ts'
 import type { ByteRange, ObjectStore, OpenedBody, StoredObject } from '../shared/object-store.ts'
@@ -64,10 +63,6 @@ export class HttpStore implements ObjectStore {
       throw failure
     }
     return { body: response.body, bytes: range ? range.to - range.from : object.size }
-  }
-
-  tableName(pattern: string): string {
-    return tableNameOf(pattern)
   }
 
   private refused(response: Response, object: StoredObject, range: ByteRange | undefined, place: Place): IngestError | undefined {

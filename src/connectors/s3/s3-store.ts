@@ -1,7 +1,6 @@
 import type { Io } from '../../core/connector.ts'
 import { IngestError, type Place } from '../../core/errors.ts'
 import { missing, objectChanged, unsupported } from '../shared/faults.ts'
-import { tableNameOf } from '../shared/file-format.ts'
 import { invalidOption } from '../shared/file-options.ts'
 import { textInTime } from '../shared/in-time.ts'
 import type { ByteRange, ObjectStore, OpenedBody, StoredObject } from '../shared/object-store.ts'
@@ -83,10 +82,6 @@ export class S3Store implements ObjectStore {
     }
     await this.refuseOther(response, object, range, place)
     return { body: response.body, bytes: range ? range.to - range.from : object.size }
-  }
-
-  tableName(pattern: string): string {
-    return tableNameOf(this.split(pattern).key)
   }
 
   /** A store that ignores If-Match or Range must not go unnoticed. */

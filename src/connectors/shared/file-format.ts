@@ -78,10 +78,3 @@ function compressionOf(name: string): ByteFormat['compression'] {
   const suffix = /\.([^./]+)$/.exec(name.toLowerCase())?.[1] ?? ''
   return (Object.hasOwn(COMPRESSIONS, suffix) ? COMPRESSIONS[suffix] : undefined) ?? 'none'
 }
-
-/** `users/data/2024.csv.gz` → `2024`; of a pattern the last part without wildcards. */
-export function tableNameOf(pattern: string): string {
-  const parts = pattern.split('/').filter((part) => part !== '' && !/[*?[\]{}]/.test(part))
-  const last = (parts.at(-1) ?? '').replace(/(\.(csv|tsv|jsonl|ndjson|parquet))?(\.(gz|zst))?$/i, '')
-  return last.replace(/[^\p{L}\p{N}_]+/gu, '_').replace(/^_+|_+$/g, '') || 'data'
-}

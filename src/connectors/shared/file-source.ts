@@ -94,7 +94,7 @@ export class FileSource implements Source {
     }
     return {
       stream,
-      defaultTable: this.store.tableName(named.pattern),
+      defaultTable: stream,
       schema: { fields: found.fields },
       key: [],
       emits: lanes(format, found),

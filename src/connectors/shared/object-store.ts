@@ -34,6 +34,4 @@ export interface ObjectStore {
   list(pattern: string, hinted: boolean): AsyncIterable<StoredObject>
   /** The bytes of exactly this version of the object. Aborting `signal` stops the transfer. @throws IngestError `rejected` with code `object-changed` */
   open(object: StoredObject, range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBody>
-  /** Name for the destination table when the user names none. */
-  tableName(pattern: string): string
 }
