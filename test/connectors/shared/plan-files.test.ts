@@ -27,7 +27,6 @@ function memoryStore(files: Record<string, string>): ObjectStore {
       })
       return { body, bytes: bytes.length }
     },
-    tableName: () => 't',
   }
 }
 const open = (files: Record<string, string>, options = {}) => new FileSource(memoryStore(files), fileOptions.parse(options), nodeIo())
