@@ -24,7 +24,9 @@ export async function measureChunks(stage: Stage): Promise<ChunksResult> {
   const points: ChunksResult['points'] = []
   let bytes = 0
   for (const wanted of CHUNK_COUNTS) {
-    const sluice = await stage.startSluice({ CHUNK_BYTES: String(Math.ceil(tableBytes / wanted)) })
+    // One chunk alone must be larger than the table, free pages included.
+    const chunkBytes = wanted === 1 ? 2 * tableBytes : Math.ceil(tableBytes / wanted)
+    const sluice = await stage.startSluice({ CHUNK_BYTES: String(chunkBytes) })
     const load = { sourceUri: stage.postgres.uri(SOURCE_DATABASE), stream: 'pieces', table: 'pieces' }
     await timedLoad(stage, load, sluice)
     const measured = []
