@@ -17,7 +17,12 @@ const SWEEP_AFTER_MS = 5_000
 
 function depsOf(env: Env): Deps {
   const settings = readSettings(env)
-  return { env, settings, secrets: secretBox(settings.MASTER_KEYS), io: (signal) => workerIo(settings.PRIVATE_ADDRESSES, signal, settings.IDLE_TIMEOUT_MS) }
+  return {
+    env,
+    settings,
+    secrets: secretBox(settings.MASTER_KEYS),
+    io: (signal) => workerIo(settings.PRIVATE_ADDRESSES, signal, settings.IDLE_TIMEOUT_MS),
+  }
 }
 
 function apiSettings(env: Env): ApiSettings {

@@ -54,7 +54,11 @@ test('F27: a .csv object is described and read the same on both lanes', async ()
   const source = open()
   const description = await describe(source, 'users/data/dump.csv')
   expect(types(description)).toEqual({ id: 'int64', name: 'string', born: 'date', score: 'float64' })
-  expect([description.defaultTable, description.estimatedBytes, description.consistency]).toEqual(['users/data/dump.csv', PEOPLE_1900.length, 'object'])
+  expect([description.defaultTable, description.estimatedBytes, description.consistency]).toEqual([
+    'users/data/dump.csv',
+    PEOPLE_1900.length,
+    'object',
+  ])
   const bytes = await readTable(source, description, 'bytes')
   const records = await readTable(source, description, 'records')
   expect(bytes.rows).toEqual([
