@@ -47,7 +47,7 @@ export function summary({ parts }: Baseline): string {
   const memory = parts.memory?.result as MemoryResult | undefined
   if (memory) {
     add(
-      `Memory of workerd above idle, ${(memory.bytes / 1e6).toFixed(0)} MB moved`,
+      `Memory of workerd above idle, ${(memory.bytes / 1e6).toFixed(0)} MB moved twice`,
       `peak ${memory.peakAboveIdleMb} MB, drift ${memory.driftMb} MB`,
       `≤ ${memory.targetAboveIdleMb} MB`,
       memory.met,

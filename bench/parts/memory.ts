@@ -3,9 +3,9 @@ import { SOURCE_DATABASE, type Stage, timedLoad, workerdOf } from '../stage.ts'
 import { median, rounded } from '../statistics.ts'
 import { createWideTable } from '../wide-table.ts'
 
-const ROWS = 8_000_000
+const ROWS = 6_000_000
 const TARGET_MB = 64
-/** Seconds of memory shown in the report. */
+/** Moments of both transfers that the report shows. */
 const CURVE_POINTS = 20
 
 export interface MemoryResult {
@@ -14,14 +14,14 @@ export interface MemoryResult {
   idleMb: number
   peakMb: number
   peakAboveIdleMb: number
-  /** Median of the last third less the median of the first third: near 0 is flat. */
+  /** Of the second transfer: median of the last third less the median of the first third. Near 0 is flat. */
   driftMb: number
   curveMb: number[]
   targetAboveIdleMb: number
   met: boolean
 }
 
-/** Resident memory of workerd, all of it, while more than 1 GB passes through. */
+/** Resident memory of workerd, all of it, while more than 1 GB passes through, twice. */
 export async function measureMemory(stage: Stage): Promise<MemoryResult> {
   await createWideTable(stage, 'large', ROWS)
   const sluice = await stage.startSluice()
@@ -32,8 +32,13 @@ export async function measureMemory(stage: Stage): Promise<MemoryResult> {
   const { result, memory } = await watchMemory(workerdOf(sluice), () =>
     timedLoad(stage, { ...load, stream: 'large', table: 'large' }, sluice),
   )
-  const { samples, idleBytes } = memory
-  const third = Math.floor(samples.length / 3)
+  // What the first transfer makes the allocator and the JavaScript heap keep is there already.
+  const { memory: second } = await watchMemory(workerdOf(sluice), () =>
+    timedLoad(stage, { ...load, stream: 'large', table: 'large' }, sluice),
+  )
+  const { idleBytes } = memory
+  const samples = [...memory.samples, ...second.samples]
+  const third = Math.floor(second.samples.length / 3)
   const peak = Math.max(...samples)
   return {
     bytes: result.receipt.resources[0]?.bytes ?? 0,
@@ -41,7 +46,7 @@ export async function measureMemory(stage: Stage): Promise<MemoryResult> {
     idleMb: megabytes(idleBytes),
     peakMb: megabytes(peak),
     peakAboveIdleMb: megabytes(peak - idleBytes),
-    driftMb: megabytes(median(samples.slice(-third)) - median(samples.slice(0, third))),
+    driftMb: megabytes(median(second.samples.slice(-third)) - median(second.samples.slice(0, third))),
     curveMb: Array.from({ length: CURVE_POINTS }, (_, at) =>
       megabytes(samples[Math.floor((at * (samples.length - 1)) / (CURVE_POINTS - 1))] ?? 0),
     ),
