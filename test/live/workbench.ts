@@ -50,9 +50,12 @@ export async function workbench(name: string, url = inject('sluice').url): Promi
   const sourceUri = `${admin}${database}`
   const destinationUri = `clickhouse://sluice:pass-word@127.0.0.1:9000/${database}?http_port=${clickhouseServer.port}&secure=0`
 
-  const send = async (path: string, init: RequestInit): Promise<Answer> => {
+  const send = async (path: string, init: RequestInit, attempt = 1): Promise<Answer> => {
     const response = await fetch(url + path, init)
     const text = await response.text()
+    // Every answer of the service has one. Without it the proxy of `wrangler dev` lost a kept-alive connection, and says
+    // to send the request again; the key that `ingest` adds makes that safe, as it would for any client.
+    if (!response.headers.has('x-request-id') && attempt < 3) return await send(path, init, attempt + 1)
     return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
   }
   const json = { 'content-type': 'application/json' }
@@ -75,7 +78,7 @@ export async function workbench(name: string, url = inject('sluice').url): Promi
     ingest: (body, options = {}) =>
       send(`/ingest${options.query ?? ''}`, {
         method: 'POST',
-        headers: { ...json, ...options.headers },
+        headers: { ...json, ...('idempotency_key' in body ? {} : { 'idempotency-key': crypto.randomUUID() }), ...options.headers },
         body: JSON.stringify({ source_uri: sourceUri, destination_uri: destinationUri, ...body }),
       }),
     get: (path) => send(path, {}),

