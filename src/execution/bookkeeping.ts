@@ -5,7 +5,7 @@ import type { HealingAction } from '../core/execution.ts'
 import type { ResourceCommand } from '../operations/operations.ts'
 import { judge } from '../transfer/retry.ts'
 import type { Done } from './handle.ts'
-import type { Ledger, ResourceFacts, Run, StepRow } from './ledger.ts'
+import { type Ledger, NO_PROGRESS, type ResourceFacts, type Run, type StepRow } from './ledger.ts'
 import { advance } from './machine.ts'
 
 /** Healing actions kept per execution; more of the same say nothing new. */
@@ -87,8 +87,8 @@ function bookCommit(ledger: Ledger, resource: number, facts: ResourceFacts, done
   }
 }
 
-/** Stores what is done about a step that failed. @returns the healing action, if any */
-export function bookFault(ledger: Ledger, run: Run, step: StepRow, cause: Fault, nowMs: number, random: number): HealingAction | undefined {
+/** Stores what is done about a step that failed. */
+export function bookFault(ledger: Ledger, run: Run, step: StepRow, cause: Fault, nowMs: number, random: number): void {
   const fault = placed(cause, ledger.documents(step.resource).command)
   const facts = { ...ledger.facts(step.resource) }
   const attempt = step.failures + 1
@@ -96,37 +96,38 @@ export function bookFault(ledger: Ledger, run: Run, step: StepRow, cause: Fault,
     facts.fault && step.kind !== 'abort'
       ? { do: 'fail' as const }
       : judge(fault, step.kind, attempt, random, cutsAreGuessed(ledger, step.resource, facts))
-  const heal = (rule: HealingAction['rule'], before: HealingAction['before'], after: HealingAction['after']): HealingAction => {
-    const action = { rule, cause: fault, before, after, attempt, atMs: nowMs }
-    ledger.addHealing(action, HEALING_ACTIONS_MAX)
-    return action
-  }
+  const heal = (rule: HealingAction['rule'], before: HealingAction['before'], after: HealingAction['after']) =>
+    ledger.addHealing({ rule, cause: fault, before, after, attempt, atMs: nowMs }, HEALING_ACTIONS_MAX)
   switch (verdict.do) {
     case 'retry': {
       ledger.giveBack(step.id, nowMs + verdict.afterMs)
       const place = { stream: ledger.documents(step.resource).command.stream, step: step.kind, chunk: step.chunk?.id ?? null }
-      if (verdict.rule !== 'lower-parallelism') return heal(verdict.rule, place, { ...place, afterMs: verdict.afterMs })
+      if (verdict.rule !== 'lower-parallelism') {
+        heal(verdict.rule, place, { ...place, afterMs: verdict.afterMs })
+        return
+      }
       const parallelism = Math.max(1, Math.floor(run.parallelism / 2))
       ledger.saveRun({ ...run, parallelism })
-      return heal(verdict.rule, { ...place, parallelism: run.parallelism }, { ...place, parallelism, afterMs: verdict.afterMs })
+      heal(verdict.rule, { ...place, parallelism: run.parallelism }, { ...place, parallelism, afterMs: verdict.afterMs })
+      return
     }
     case 'replan-whole': {
       ledger.finish(step.id, nowMs)
       if (facts.phase !== 'replanning') {
         ledger.saveFacts(step.resource, { ...facts, phase: 'replanning', wholeStream: true })
-        return heal('replan-whole', { chunks: facts.chunksTotal }, { chunks: 1 })
+        heal('replan-whole', { chunks: facts.chunksTotal }, { chunks: 1 })
       }
-      return undefined
+      return
     }
     case 'fail':
       ledger.finish(step.id, nowMs)
       if (step.kind === 'abort') {
         // The load failed before; that its stages could not be removed is said, but does not hide why it failed.
         ledger.saveFacts(step.resource, { ...facts, phase: 'failed', endedAtMs: nowMs })
-        return heal('retry', 'staging could not be removed', 'given up')
+        heal('retry', 'staging could not be removed', 'given up')
+      } else if (!facts.fault) {
+        ledger.saveFacts(step.resource, { ...facts, fault })
       }
-      if (!facts.fault) ledger.saveFacts(step.resource, { ...facts, fault })
-      return undefined
   }
 }
 
@@ -161,7 +162,7 @@ function placed(fault: Fault, command: ResourceCommand): Fault {
 function reconcile(ledger: Ledger, run: Run, resource: number, nowMs: number): void {
   const facts = ledger.facts(resource)
   const leased = ledger.leased().filter((step) => step.resource === resource).length
-  const planned = ledger.documents(resource).targetPlan !== undefined
+  const planned = ledger.isPlanned(resource)
   const action = advance({ ...facts, planned, cursorsKnown: facts.phase !== 'planned' || cursorsKnown(ledger, run), leased })
   switch (action.do) {
     case 'nothing':
@@ -176,7 +177,7 @@ function reconcile(ledger: Ledger, run: Run, resource: number, nowMs: number): v
     case 'step': {
       if (facts.phase === 'replanning' || action.kind === 'abort') ledger.forget(resource)
       ledger.addStep(resource, action.kind)
-      const restarted = facts.phase === 'replanning' ? fresh(facts) : facts
+      const restarted = facts.phase === 'replanning' ? { ...facts, ...NO_PROGRESS } : facts
       ledger.saveFacts(resource, {
         ...restarted,
         phase: action.phase,
@@ -184,22 +185,6 @@ function reconcile(ledger: Ledger, run: Run, resource: number, nowMs: number): v
         startedAtMs: facts.startedAtMs ?? nowMs,
       })
     }
-  }
-}
-
-function fresh(facts: ResourceFacts): ResourceFacts {
-  return {
-    ...facts,
-    allPlanned: false,
-    openCopies: 0,
-    chunksDone: 0,
-    chunksTotal: 0,
-    bytes: 0,
-    readRows: 0,
-    deliveredRows: 0,
-    generations: [],
-    checksum: undefined,
-    lastChunk: undefined,
   }
 }
 

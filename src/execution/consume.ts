@@ -8,6 +8,7 @@ import { Ends } from './ends.ts'
 import { gate } from './gate-object.ts'
 import { type Admission, type ExecutionHandle, executionHandle } from './handle.ts'
 import { runStep } from './run-step.ts'
+import { openCommand } from './sealed-command.ts'
 import { Task } from './task.ts'
 
 /**
@@ -43,8 +44,7 @@ async function work(task: Task, env: Env): Promise<void> {
   const handle = executionHandle(env, task.executionId)
   const admission = await handle.enter(task.slot)
   if (!admission) return
-  const sealed = secretBox(readSettings(env).MASTER_KEYS)
-  const command = JSON.parse(await sealed.open(admission.sealedCommand, task.executionId)) as LoadCommand
+  const command = await openCommand(secretBox(readSettings(env).MASTER_KEYS), admission.sealedCommand, task.executionId)
   const worker = { env, task, handle, admission, command, untilMs: Date.now() + TASK_TURN_MS }
   const hands: Promise<void>[] = []
   // A second hand joins as soon as there are chunks to copy; it must not wait for another delivery.

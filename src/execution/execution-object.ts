@@ -20,7 +20,8 @@ import { book, bookFault, expireLeases, reconcileAfter, reconcileAll, requestCan
 import { gate } from './gate-object.ts'
 import type { Admission, Assignment, ExecutionHandle, Outcome, Start, Work } from './handle.ts'
 import { Ledger, type Run, type StepRow } from './ledger.ts'
-import { workersWanted } from './machine.ts'
+import { hasEnded, workersWanted } from './machine.ts'
+import { openCommand } from './sealed-command.ts'
 import { SnapshotKeeper } from './snapshot-keeper.ts'
 import { viewOf } from './view.ts'
 
@@ -147,7 +148,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
   }
 
   private async command(run: Run): Promise<LoadCommand> {
-    return JSON.parse(await secretBox(this.settings.MASTER_KEYS).open(run.sealedCommand, run.executionId)) as LoadCommand
+    return await openCommand(secretBox(this.settings.MASTER_KEYS), run.sealedCommand, run.executionId)
   }
 
   async renew(stepId: number, lease: number, bytes: number): Promise<'go-on' | 'stop'> {
@@ -308,8 +309,7 @@ export class ExecutionObject extends DurableObject<Env> implements ExecutionHand
   private async dispatch(): Promise<void> {
     const run = this.ledger.run()
     if (!run || run.endedAtMs !== undefined) return
-    const phases = run.resources.map((_, index) => this.ledger.facts(index).phase)
-    if (phases.every((phase) => phase === 'done' || phase === 'failed')) {
+    if (run.resources.every((_, index) => hasEnded(this.ledger.facts(index).phase))) {
       await this.end(run)
       return
     }

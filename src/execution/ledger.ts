@@ -73,19 +73,22 @@ export interface StepRow {
 
 const PRIORITY: Record<StepKind, number> = { abort: 0, commit: 1, plan: 2, prepare: 2, window: 2, copy: 3 }
 
-export const NEW_FACTS: ResourceFacts = {
-  phase: 'pending',
-  wholeStream: false,
+/** Nothing planned and nothing copied: what a resource begins with, and goes back to when it is planned anew. */
+export const NO_PROGRESS = {
   allPlanned: false,
   planningMore: false,
   openCopies: 0,
   chunksDone: 0,
   chunksTotal: 0,
+  lastChunk: undefined,
   bytes: 0,
   readRows: 0,
   deliveredRows: 0,
+  checksum: undefined,
   generations: [],
-}
+} satisfies Partial<ResourceFacts>
+
+export const NEW_FACTS: ResourceFacts = { phase: 'pending', wholeStream: false, ...NO_PROGRESS }
 
 /** The durable truth of one execution: its resources and their steps. Each method is one statement or one small transaction. */
 export class Ledger {
@@ -139,6 +142,10 @@ export class Ledger {
     this.write(`planned ${resource}`, planned)
     const { command } = this.documents(resource)
     this.saveCommand(resource, command, planned.targetPlan.target.table)
+  }
+
+  isPlanned(resource: number): boolean {
+    return this.number(`SELECT count(*) AS n FROM documents WHERE name = ?`, `planned ${resource}`) > 0
   }
 
   savePrepared(resource: number, prepared: Json): void {

@@ -49,7 +49,7 @@ export type Action =
  * answer or a restart changes nothing. The caller stores the phase with the step, in one transaction.
  */
 export function advance(state: ResourceState): Action {
-  if (state.phase === 'done' || state.phase === 'failed') return { do: 'nothing' }
+  if (hasEnded(state.phase)) return { do: 'nothing' }
   if (state.fault && state.phase !== 'cleaning') {
     if (state.leased > 0) return { do: 'withdraw' }
     return state.planned ? { do: 'step', kind: 'abort', phase: 'cleaning' } : { do: 'end', phase: 'failed' }
@@ -73,6 +73,10 @@ export function advance(state: ResourceState): Action {
     case 'cleaning':
       return { do: 'nothing' }
   }
+}
+
+export function hasEnded(phase: Phase): phase is 'done' | 'failed' {
+  return phase === 'done' || phase === 'failed'
 }
 
 /** How many more workers to ask the queue for; each does up to `handsPerWorker` steps at once. */

@@ -1,6 +1,7 @@
 import { destinationEnd, sourceEnd } from '../connectors/registry.ts'
 import { IngestError } from '../core/errors.ts'
 import { executionHandle, type Start } from '../execution/handle.ts'
+import { openCommand } from '../execution/sealed-command.ts'
 import { log } from '../platform/log.ts'
 import { type ExecutionRow, insertExecution } from '../store/executions.ts'
 import type { Deps } from './create-operations.ts'
@@ -60,7 +61,7 @@ function refuseSharedTables(command: LoadCommand): void {
 /** Hands a stored run to its object. Repeatable: an object that has started ignores it. */
 export async function wake(deps: Deps, row: ExecutionRow): Promise<void> {
   if (!row.sealedCommand) return
-  const command = JSON.parse(await deps.secrets.open(row.sealedCommand, row.id)) as LoadCommand
+  const command = await openCommand(deps.secrets, row.sealedCommand, row.id)
   const [source, destination] = [sourceEnd(command.sourceUri), destinationEnd(command.destinationUri)]
   const start: Start = {
     executionId: row.id,
